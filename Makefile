@@ -1,0 +1,67 @@
+# Every target sets up what it needs: a virtual environment in .venv with the pinned
+# requirements, refreshed when those change. Only Python 3.11+, git and make must be there
+# (gettext too for `make messages`).
+
+PYTHON ?= python3
+VENV := .venv
+MANAGE := $(VENV)/bin/python manage.py
+SITE := $(VENV)/.site-requirements
+DEVELOPMENT := $(VENV)/.development-requirements
+PIP := $(VENV)/bin/python -m pip install --quiet --no-input --disable-pip-version-check
+
+.PHONY: help demo test lint messages clean
+
+help:
+	@echo "make demo      start a shop with everything running on 127.0.0.1:8000 (PORT=9000 make demo)"
+	@echo "make test      run the tests; make test ARGS='-k recording' passes arguments to pytest"
+	@echo "make lint      ruff, mypy, and whether a migration is missing"
+	@echo "make messages  collect and compile the translations"
+	@echo "make clean     remove .venv, var and every cache"
+
+# exec: what make starts is Python itself, so that Ctrl-C and SIGTERM reach it.
+demo: export DEBUG = 1
+demo: $(SITE)
+	@exec $(MANAGE) demo
+
+test: $(DEVELOPMENT)
+	@exec $(VENV)/bin/python -m tests.run $(ARGS)
+
+lint: export DEBUG = 1
+lint: export DATABASE_URL = sqlite://:memory:
+lint: $(DEVELOPMENT)
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/mypy
+	@$(MANAGE) makemigrations --check --dry-run --skip-checks
+
+# Each app has its own catalogue and takes it along into other projects; automation/locale
+# has the rest. The date of collecting is left out: it would change without any text changing.
+messages: export DEBUG = 1
+messages: $(DEVELOPMENT)
+	@for package in automation automation/rules automation/events automation/demo generators mails; do \
+		mkdir -p $$package/locale; done
+	@$(MANAGE) makemessages --locale de --no-obsolete --no-wrap --add-location file \
+		--ignore tests --ignore var --ignore build
+	@find automation generators mails -name django.po -exec sed -i.before -e '/^"POT-Creation-Date/d' {} +
+	@find automation generators mails -name django.po.before -delete
+	@find automation generators mails -name locale -type d -empty -delete
+	@$(MANAGE) compilemessages --ignore .venv --ignore var
+
+clean:
+	@rm -rf $(VENV) var build dist .mypy_cache .pytest_cache .ruff_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(SITE): requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "Python 3.11 or later is needed, and $(PYTHON) is: $$($(PYTHON) --version 2>&1)."; \
+		echo "Name another one: make $(MAKECMDGOALS) PYTHON=/path/to/python3"; exit 1; } >&2
+	@echo "Setting up $(VENV) for the site ..."
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+		echo "On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	@$(PIP) --requirement requirements.txt
+	@touch $@
+
+$(DEVELOPMENT): requirements-dev.txt $(SITE)
+	@echo "Setting up $(VENV) for tests and checks ..."
+	@$(PIP) --requirement requirements-dev.txt
+	@touch $@

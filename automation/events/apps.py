@@ -1,0 +1,16 @@
+from django.apps import AppConfig
+from django.db.models.signals import post_migrate
+from django.utils.module_loading import autodiscover_modules
+from django.utils.translation import gettext_lazy as _
+
+
+class EventsConfig(AppConfig):
+    name = "automation.events"
+    label = "automation_events"
+    verbose_name = _("Events")
+
+    def ready(self) -> None:
+        from automation.events.schedule import ensure_tick
+
+        post_migrate.connect(ensure_tick, sender=self)
+        autodiscover_modules("listeners")

@@ -1,0 +1,40 @@
+"""The tick: the one schedule that the product has in django-q2's table.
+
+django-q2 stops all schedules when one of them has bad arguments, so there is exactly one,
+without arguments; generators keep their own times.
+"""
+
+import logging
+from typing import Any
+
+from django.conf import settings
+from django.dispatch import Signal
+
+logger = logging.getLogger(__name__)
+
+TICK_NAME = "automation tick"
+TICK_TASK = "automation.events.tasks.tick"
+
+#: Sent once a minute in the cluster with ``now`` (aware). Receivers find what is due and
+#: ring for it; an error in one of them is logged and stops no other.
+tick_signal = Signal()
+
+
+def ensure_tick(using: str = "default", **kwargs: Any) -> None:
+    """Make sure that the tick is scheduled, once. Runs after every migrate."""
+    from django_q.models import Schedule
+
+    if using != settings.Q_CLUSTER.get("orm", "default"):
+        return
+    schedules = Schedule.objects.using(using)
+    schedules.update_or_create(
+        name=TICK_NAME,
+        defaults={
+            "func": TICK_TASK,
+            "schedule_type": Schedule.MINUTES,
+            "minutes": 1,
+            "repeats": -1,
+            "args": None,
+            "kwargs": None,
+        },
+    )

@@ -1,0 +1,42 @@
+"""What the cluster calls: thin, without results, repeatable at any time."""
+
+import logging
+
+from django.apps import apps
+from django.utils import timezone
+
+from automation.events import bell
+from automation.events.outbox import Delivery, delivery_models
+from automation.events.schedule import tick_signal
+from automation.rules import conf
+
+logger = logging.getLogger(__name__)
+
+
+def tick() -> None:
+    """Once a minute: find what dead workers left, and ring for everything that is due."""
+    now = timezone.now()
+    for model in delivery_models():
+        model._default_manager.sweep(now)
+        if model._default_manager.due(now).exists():
+            bell.enqueue(bell.DELIVER_TASK, model._meta.label)
+    for receiver, error in tick_signal.send_robust(sender=None, now=now):
+        if isinstance(error, Exception):
+            logger.error("The tick failed in %r", receiver, exc_info=error)
+
+
+def deliver(label: str) -> None:
+    """Claim one batch of this kind of delivery and deliver it.
+
+    A full batch may not be the last one: another worker is called before this one starts.
+    """
+    model = apps.get_model(label)
+    if not issubclass(model, Delivery):
+        raise TypeError(f"{label} is not a kind of delivery.")
+    now = timezone.now()
+    batch = model.objects.claim(now)
+    if not batch:
+        return
+    if len(batch) >= conf.get().DELIVERY_BATCH:
+        bell.enqueue(bell.DELIVER_TASK, label)
+    model.deliver(batch)

@@ -1,0 +1,46 @@
+"""The product's settings: one dict, ``AUTOMATION``, read when it is needed."""
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The keys of ``AUTOMATION`` with their defaults. Times are in seconds."""
+
+    #: How many rows are recorded in one transaction.
+    RECORD_CHUNK: int = 5_000
+    #: How many deliveries a worker claims at a time.
+    DELIVERY_BATCH: int = 500
+    #: For how long a claim holds. Longer than any single hand-over can take.
+    DELIVERY_LEASE: int = 600
+    #: How often a delivery is tried before it fails for good.
+    DELIVERY_ATTEMPTS: int = 10
+    #: For how long a generator's run holds its generator without a sign of life.
+    RUN_LEASE: int = 600
+    #: The domain of Message-IDs; empty means that of DEFAULT_FROM_EMAIL.
+    MESSAGE_ID_DOMAIN: str = ""
+
+
+def configured() -> dict[str, Any]:
+    """The project's own ``AUTOMATION`` dict, empty where there is none."""
+    return getattr(settings, "AUTOMATION", {})
+
+
+def get() -> Settings:
+    """The settings in force. Raises ``ImproperlyConfigured`` on an unknown key."""
+    given = configured()
+    if unknown := unknown_keys():
+        raise ImproperlyConfigured(
+            f"AUTOMATION has unknown keys: {', '.join(unknown)}. "
+            f"Known are: {', '.join(field.name for field in fields(Settings))}."
+        )
+    return Settings(**given)
+
+
+def unknown_keys() -> list[str]:
+    known = {field.name for field in fields(Settings)}
+    return sorted(set(configured()) - known)

@@ -1,0 +1,202 @@
+"""Definitions: what editors build, as data that travels between sites.
+
+Each kind of thing registers how it is written and read; everything is named by its short
+name (slug), never by a primary key. What is imported arrives disarmed.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import models, transaction
+from django.utils.translation import gettext as _
+
+from automation.rules.conditions import AND
+from automation.rules.rule import Condition, Rule, Segment, kinds_of_condition
+from automation.rules.sources import UnknownField, UnknownSource, sources
+
+VERSION = 1
+
+
+class DefinitionError(Exception):
+    """A file of definitions that cannot be imported: ``problems`` says where and why."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+@dataclass(frozen=True)
+class DefinedKind:
+    """A kind of thing that can be exported: its name in files, its model, its plain fields,
+    and what its owner adds. ``disarm`` is called on what was read, before it is saved."""
+
+    name: str
+    model: type[models.Model]
+    fields: tuple[str, ...]
+    disarm: Callable[[Any], None] = lambda thing: None
+
+
+@dataclass
+class Report:
+    """How many of each kind were created and changed."""
+
+    created: dict[str, int] = field(default_factory=dict)
+    changed: dict[str, int] = field(default_factory=dict)
+
+
+_kinds: dict[str, DefinedKind] = {}
+
+
+def register(kind: DefinedKind) -> None:
+    _kinds[kind.name] = kind
+
+
+register(DefinedKind("segments", Segment, ("slug", "name", "source", "time_zone")))
+
+
+def dump() -> dict[str, Any]:
+    """Everything there is, as ``load`` reads it."""
+    data: dict[str, Any] = {"version": VERSION}
+    for kind in _kinds.values():
+        data[kind.name] = [
+            _dump_one(kind, thing) for thing in kind.model._default_manager.order_by("slug")
+        ]
+    return data
+
+
+def load(data: Any) -> Report:
+    """Create or change what ``data`` defines, all of it or nothing. Raises
+    ``DefinitionError`` with everything that is wrong."""
+    _check_form(data)
+    report = Report()
+    problems: list[str] = []
+    with transaction.atomic():
+        for kind in _kinds.values():
+            for position, entry in enumerate(data.get(kind.name, [])):
+                where = f"{kind.name}[{position}]"
+                try:
+                    created = _load_one(kind, entry)
+                except ValidationError as error:
+                    problems += _located(where, error)
+                    continue
+                counts = report.created if created else report.changed
+                counts[kind.name] = counts.get(kind.name, 0) + 1
+        if problems:
+            raise DefinitionError(problems)
+    return report
+
+
+def _check_form(data: Any) -> None:
+    if not isinstance(data, dict) or "version" not in data:
+        raise DefinitionError([_("This is not a file of definitions.")])
+    if data["version"] != VERSION:
+        raise DefinitionError(
+            [
+                _("The file is of version %(found)s; this site reads version %(known)s.")
+                % {"found": data["version"], "known": VERSION}
+            ]
+        )
+    problems = [
+        _("“%(name)s” is not known. Known are: %(kinds)s.")
+        % {"name": name, "kinds": ", ".join(_kinds)}
+        for name in data
+        if name != "version" and name not in _kinds
+    ]
+    problems += [
+        _("%(name)s must be a list of objects.") % {"name": name}
+        for name in _kinds
+        if not isinstance(data.get(name, []), list)
+        or not all(isinstance(entry, dict) for entry in data.get(name, []))
+    ]
+    if problems:
+        raise DefinitionError(problems)
+
+
+def _dump_one(kind: DefinedKind, thing: Any) -> dict[str, Any]:
+    entry = {name: thing._meta.get_field(name).value_to_string(thing) for name in kind.fields}
+    if isinstance(thing, Rule):
+        entry["conditions"] = [
+            {
+                "joined_by": condition.joined_by,
+                "field": condition.field,
+                "operator": f"{condition.kind}.{condition.operator}",
+                "value": condition.value_text(),
+            }
+            for condition in thing.conditions.all()
+        ]
+    return entry
+
+
+def _load_one(kind: DefinedKind, entry: dict[str, Any]) -> bool:
+    if unknown := set(entry) - {*kind.fields, "conditions"}:
+        raise ValidationError(
+            _("Unknown: %(names)s. Known are: %(known)s.")
+            % {"names": ", ".join(sorted(unknown)), "known": ", ".join(kind.fields)}
+        )
+    thing = kind.model._default_manager.filter(slug=entry.get("slug", "")).first()
+    created = thing is None
+    thing = thing or kind.model()
+    for name in kind.fields:
+        if name in entry:
+            setattr(thing, name, entry[name])
+    kind.disarm(thing)
+    thing.full_clean()
+    thing.save()
+    if isinstance(thing, Rule):
+        _load_conditions(thing, entry.get("conditions", []))
+    return created
+
+
+def _load_conditions(rule: Rule, entries: Any) -> None:
+    try:
+        source = sources.get(rule.source)
+    except UnknownSource as error:
+        raise ValidationError({"source": str(error)}) from error
+    if not isinstance(entries, list):
+        raise ValidationError({"conditions": _("conditions must be a list of objects.")})
+    rule.conditions.all().delete()
+    for position, entry in enumerate(entries):
+        try:
+            condition = read_condition(source, **entry)
+            condition.rule, condition.position = rule, position
+            condition.full_clean()
+        except (ValidationError, TypeError) as error:
+            said = error.messages if isinstance(error, ValidationError) else [str(error)]
+            raise ValidationError(
+                {f"conditions[{position}]": [str(message) for message in said]}
+            ) from error
+        condition.save()
+
+
+def read_condition(
+    source: Any, *, field: str, operator: str, value: str = "", joined_by: str = AND
+) -> Condition:
+    """An unsaved condition from its parts as text; ``operator`` is ``"kind.operator"``.
+    Raises ``ValidationError`` for whatever does not fit ``source``."""
+    try:
+        known = source.field(field)
+    except UnknownField as error:
+        raise ValidationError(str(error)) from error
+    for model in kinds_of_condition():
+        for offered in model.operators(known):
+            if f"{model.kind}.{offered.name}" == operator:
+                condition = model(joined_by=joined_by)
+                condition.field, condition.operator = field, offered.name
+                condition.set_value_text(source, str(value))
+                return condition
+    raise ValidationError(
+        _("%(field)s cannot be asked “%(operator)s”.")
+        % {"field": known.full_label, "operator": operator}
+    )
+
+
+def _located(where: str, error: ValidationError) -> Iterable[str]:
+    if hasattr(error, "error_dict"):
+        return [
+            f"{where}.{name}: {message}"
+            for name, messages in error.message_dict.items()
+            for message in messages
+        ]
+    return [f"{where}: {message}" for message in error.messages]

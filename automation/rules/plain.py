@@ -1,0 +1,138 @@
+"""Plain data: values that survive JSON with their types.
+
+What a template or a history sees is not a row but the data taken from it. In the
+database that data is JSON, and JSON knows neither money nor moments; so those are
+written as objects of one key that names the type: ``{"$decimal": "12.50"}``.
+Reading gives back exactly what was written.
+"""
+
+import datetime
+import json
+import re
+import uuid
+from collections.abc import Callable
+from decimal import Decimal
+from enum import Enum
+from typing import Any
+
+import orjson
+from django.db import models
+from django.utils.functional import Promise
+
+# PostgreSQL stores neither NUL nor half a surrogate pair; nobody can read them anyway.
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+_TO_JSON: dict[type, Callable[[Any], dict[str, Any]]] = {
+    Decimal: lambda value: {"$decimal": str(value)},
+    datetime.datetime: lambda value: {"$datetime": value.isoformat()},
+    datetime.date: lambda value: {"$date": value.isoformat()},
+    datetime.time: lambda value: {"$time": value.isoformat()},
+    datetime.timedelta: lambda value: {
+        "$duration": [value.days, value.seconds, value.microseconds]
+    },
+}
+_FROM_JSON: dict[str, Callable[[Any], Any]] = {
+    "$decimal": Decimal,
+    "$datetime": datetime.datetime.fromisoformat,
+    "$date": datetime.date.fromisoformat,
+    "$time": datetime.time.fromisoformat,
+    "$duration": lambda value: datetime.timedelta(*value),
+    "$object": lambda value: value,
+}
+
+
+def dumps(value: Any) -> str:
+    """JSON text for ``value``: dicts with text keys, lists, tuples, strings, numbers,
+    booleans, None, ``Decimal``, dates, moments, times, durations, UUIDs (as text).
+
+    Raises ``TypeError`` for anything else: an object would not come back as itself.
+    """
+    try:
+        text = orjson.dumps(
+            value,
+            default=_default,
+            option=orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS,
+        )
+        if b"\\u0000" not in text and b'"$' not in text:
+            return text.decode()
+        if b"\\u0000" not in text and not _has_own_markers(value):
+            return text.decode()
+    except TypeError:
+        pass  # a lone surrogate, a huge integer or an unknown type: the thorough way tells
+    return json.dumps(_cleaned(value), ensure_ascii=False, separators=(",", ":"), default=_default)
+
+
+def loads(text: str | bytes) -> Any:
+    """The value that ``dumps`` was given (tuples come back as lists)."""
+    return json.loads(text, object_hook=_object_hook)
+
+
+def text(value: str) -> str:
+    """``value`` with what no database can store replaced by U+FFFD."""
+    return _UNSTORABLE.sub("\ufffd", value)
+
+
+def _default(value: Any) -> Any:
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, uuid.UUID | Promise):
+        return str(value)
+    for kind in type(value).__mro__:
+        if kind in _TO_JSON:
+            return _TO_JSON[kind](value)
+    raise TypeError(f"{type(value).__name__} is not plain data: {value!r}")
+
+
+def _object_hook(found: dict[str, Any]) -> Any:
+    if len(found) == 1:
+        ((key, value),) = found.items()
+        if key in _FROM_JSON:
+            return _FROM_JSON[key](value)
+    return found
+
+
+def _has_own_markers(value: Any) -> bool:
+    """Whether a dict of the data itself looks like one of our typed objects."""
+    if isinstance(value, dict):
+        if len(value) == 1 and next(iter(value)) in _FROM_JSON:
+            return True
+        return any(_has_own_markers(item) for item in value.values())
+    if isinstance(value, list | tuple):
+        return any(_has_own_markers(item) for item in value)
+    return False
+
+
+def _cleaned(value: Any) -> Any:
+    if isinstance(value, str):
+        return text(value)
+    if isinstance(value, dict):
+        cleaned = {text(str(key)): _cleaned(item) for key, item in value.items()}
+        if len(cleaned) == 1 and next(iter(cleaned)) in _FROM_JSON:
+            return {"$object": cleaned}
+        return cleaned
+    if isinstance(value, list | tuple):
+        return [_cleaned(item) for item in value]
+    return value
+
+
+class Encoder(json.JSONEncoder):
+    def encode(self, o: Any) -> str:
+        return dumps(o)
+
+
+class Decoder(json.JSONDecoder):
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{**kwargs, "object_hook": _object_hook})
+
+
+class PlainDataField(models.JSONField):
+    """A JSON column whose values come back with their types."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{**kwargs, "encoder": Encoder, "decoder": Decoder})
+
+    def deconstruct(self) -> Any:
+        name, path, args, kwargs = super().deconstruct()
+        kwargs.pop("encoder", None)
+        kwargs.pop("decoder", None)
+        return name, path, args, kwargs

@@ -1,0 +1,121 @@
+"""Snapshots: what a source shows of some rows, taken as plain data.
+
+Templates, events and previews see only this. The number of queries is constant for a
+chunk of rows: one for the values, one for each related list.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db.models import F, QuerySet, Window
+from django.db.models.constants import LOOKUP_SEP
+from django.db.models.functions import RowNumber
+
+from automation.rules.fields import Field
+from automation.rules.sources import RelatedList, Source, place
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One row as plain data: its primary key, what templates see, whom it is about."""
+
+    pk: Any
+    context: dict[str, Any]
+    recipient: str
+    language: str
+    time_zone: str
+
+
+def snapshots(source: Source, rows: QuerySet[Any], now: datetime) -> Iterator[Snapshot]:
+    """Snapshots of ``rows`` in order of their primary key.
+
+    ``rows`` come from ``source.rows()``, filtered, with at most a few thousand matches.
+    """
+    paths = list(source.resolved_fields)
+    roles = [path for path in (source.recipient, source.language, source.time_zone) if path]
+    annotated = _with_annotations(source, rows)
+    fetched = list(annotated.order_by("pk").values_list("pk", *paths, *_missing(roles, paths)))
+    names = ["pk", *paths, *_missing(roles, paths)]
+    position = {name: index for index, name in enumerate(names)}
+    pks = [values[0] for values in fetched]
+    lists = {
+        name: _related(source, items, fields, pks)
+        for name, (items, fields) in source.resolved_lists.items()
+    }
+    contexts = [_context(names, values, len(paths), lists) for values in fetched]
+    if source.compute is not None:
+        for context, computed in zip(contexts, source.compute(contexts, now), strict=True):
+            context.update({name: computed[name] for name in source.computed})
+
+    def role(values: Sequence[Any], path: str) -> str:
+        return str(values[position[path]] or "") if path else ""
+
+    for values, context in zip(fetched, contexts, strict=True):
+        yield Snapshot(
+            pk=values[0],
+            context={source.row_name: context},
+            recipient=role(values, source.recipient).strip(),
+            language=role(values, source.language),
+            time_zone=role(values, source.time_zone),
+        )
+
+
+def _missing(roles: list[str], paths: list[str]) -> list[str]:
+    return [path for path in dict.fromkeys(roles) if path not in paths]
+
+
+def _with_annotations(source: Source, rows: QuerySet[Any]) -> QuerySet[Any]:
+    """``rows`` with every declared annotation, computed only for these rows."""
+    missing = [name for name in source.annotations if name not in rows.query.annotations]
+    wanted = source.rows(missing).query.annotations
+    return rows.annotate(**{name: wanted[name] for name in missing}) if missing else rows
+
+
+def _context(
+    names: list[str], values: Sequence[Any], declared: int, lists: dict[str, dict[Any, list[Any]]]
+) -> dict[str, Any]:
+    context: dict[str, Any] = {"id": values[0]}
+    for name, value in zip(names[1 : declared + 1], values[1 : declared + 1], strict=True):
+        if LOOKUP_SEP in name:
+            place(context, name, value)
+        else:
+            context[name] = value
+    for name, by_row in lists.items():
+        context[name] = by_row.get(values[0], [])
+    return context
+
+
+def _related(
+    source: Source, items: RelatedList, fields: dict[str, Field], pks: list[Any]
+) -> dict[Any, list[dict[str, Any]]]:
+    """The related rows of all ``pks`` with one query, at most ``items.limit`` for each."""
+    if not pks:
+        return {}
+    prefix = items.path + LOOKUP_SEP
+    ordering = [
+        F(prefix + order.removeprefix("-")).desc()
+        if order.startswith("-")
+        else F(prefix + order).asc()
+        for order in [*items.order_by, "pk"]
+    ]
+    found = (
+        source.model._base_manager.filter(pk__in=pks)
+        .annotate(
+            _related_pk=F(prefix + "pk"),
+            _position=Window(RowNumber(), partition_by=F("pk"), order_by=ordering),
+        )
+        .filter(_position__lte=items.limit)
+        .order_by("pk", "_position")
+        .values_list("pk", "_related_pk", *(prefix + path for path in fields))
+    )
+    by_row: dict[Any, list[dict[str, Any]]] = {}
+    for row_pk, related_pk, *values in found:
+        if related_pk is None:
+            continue
+        item: dict[str, Any] = {}
+        for path, value in zip(fields, values, strict=True):
+            place(item, path, value)
+        by_row.setdefault(row_pk, []).append(item)
+    return by_row

@@ -1,0 +1,21 @@
+from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
+
+
+class GeneratorsConfig(AppConfig):
+    name = "generators"
+    verbose_name = _("Generators")
+
+    def ready(self) -> None:
+        from automation.events.groups import register_provider
+        from automation.events.schedule import tick_signal
+        from automation.rules import definitions
+        from generators.models import DEFINED_FIELDS, Generator
+        from generators.producing import producers
+        from generators.tasks import offer_due
+
+        tick_signal.connect(offer_due, dispatch_uid="generators.offer_due")
+        register_provider(producers)
+        definitions.register(
+            definitions.DefinedKind("generators", Generator, DEFINED_FIELDS, Generator.disarm)
+        )

@@ -1,0 +1,221 @@
+"""Generators: a rule, the event it makes of each new matching row, and when it runs."""
+
+import datetime
+import uuid
+
+from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from polymorphic.managers import PolymorphicManager, PolymorphicQuerySet
+
+from automation.events.models import EVENT_SHAPE
+from automation.rules import conf
+from automation.rules.models import BrokenRule, Rule
+from automation.rules.sources import UnknownSource, sources
+from automation.rules.template_checks import check
+from generators.timing import Repeat, Trigger, next_run, period
+
+#: What of a generator travels between sites.
+DEFINED_FIELDS = (
+    "slug",
+    "name",
+    "source",
+    "time_zone",
+    "group_template",
+    "repeat",
+    "trigger",
+    "every_minutes",
+    "at_time",
+)
+
+
+class State(models.TextChoices):
+    DRAFT = "draft", gettext_lazy("draft")
+    ARMED = "armed", gettext_lazy("armed")
+    PAUSED = "paused", gettext_lazy("paused")
+
+
+class GeneratorQuerySet(PolymorphicQuerySet["Generator"]):
+    def due(self, now: datetime.datetime) -> "GeneratorQuerySet":
+        """Armed generators whose time has come and that no living worker is running."""
+        return self.filter(state=State.ARMED, next_run_at__lte=now).filter(
+            Q(lease_until=None) | Q(lease_until__lt=now)
+        )
+
+
+class Generator(Rule):
+    """A rule that makes an event of each new row that matches it."""
+
+    name = models.CharField(gettext_lazy("name"), max_length=100)
+    slug = models.SlugField(
+        gettext_lazy("short name"),
+        max_length=100,
+        unique=True,
+        help_text=gettext_lazy("Names it in exports and commands. Letters, digits and hyphens."),
+    )
+    group_template = models.CharField(
+        gettext_lazy("event group"),
+        max_length=500,
+        help_text=gettext_lazy(
+            "The name of the events it makes, such as cart_abandoned. Values of the row can be "
+            "part of it: cart_abandoned_{{ cart.country }}."
+        ),
+    )
+    repeat = models.CharField(
+        gettext_lazy("how often"), max_length=10, choices=Repeat.choices, default=Repeat.ONCE
+    )
+    trigger = models.CharField(
+        gettext_lazy("runs"), max_length=10, choices=Trigger.choices, default=Trigger.MINUTES
+    )
+    every_minutes = models.PositiveSmallIntegerField(
+        gettext_lazy("minutes"),
+        default=5,
+        validators=[MinValueValidator(1), MaxValueValidator(1440)],
+        help_text=gettext_lazy("For “every … minutes”."),
+    )
+    at_time = models.TimeField(
+        gettext_lazy("time of day"),
+        default=datetime.time(9),
+        help_text=gettext_lazy("For “every day at …”, in the rule's time zone."),
+    )
+    state = models.CharField(
+        gettext_lazy("state"), max_length=10, choices=State.choices, default=State.DRAFT
+    )
+    state_reason = models.TextField(gettext_lazy("why"), blank=True)
+
+    next_run_at = models.DateTimeField(gettext_lazy("next run"), null=True, blank=True)
+    offered_at = models.DateTimeField(null=True, editable=False)
+    lease_token = models.UUIDField(null=True, editable=False)
+    lease_until = models.DateTimeField(null=True, editable=False)
+
+    objects = PolymorphicManager.from_queryset(GeneratorQuerySet)()  # type: ignore[misc]
+
+    class Meta:
+        verbose_name = gettext_lazy("generator")
+        verbose_name_plural = gettext_lazy("generators")
+        ordering = ("name",)
+        indexes = [models.Index(fields=["state", "next_run_at"], name="generators_due")]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def clean(self) -> None:
+        super().clean()
+        if errors := self.group_errors():
+            raise ValidationError({"group_template": errors})
+
+    def group_errors(self) -> list[str]:
+        """What is wrong with the group template, each with its position."""
+        if not self.group_template.strip():
+            return [_("Give the events a group: mails and listeners find them by it.")]
+        try:
+            shape = sources.get(self.source).shape
+        except UnknownSource as error:
+            return [str(error)]
+        problems = check(self.group_template, {**shape, **EVENT_SHAPE})
+        return [str(problem) for problem in problems]
+
+    def key_prefix(self) -> str:
+        """The start of its events' keys. It survives every change of names."""
+        return f"generator:{self.pk}:"
+
+    def key_suffix(self, now: datetime.datetime) -> str:
+        """The end of the keys of events made at ``now``: the period they belong to."""
+        name = period(self.repeat, self.local(now))
+        return f":{name}" if name else ""
+
+    def next_run_after(self, after: datetime.datetime) -> datetime.datetime:
+        return next_run(
+            self.trigger,
+            after=after,
+            zone=self.zone(),
+            every_minutes=self.every_minutes,
+            at_time=self.at_time,
+        )
+
+    def arm(self, now: datetime.datetime) -> None:
+        """From now on it runs; first within a minute. Raises ``ValidationError`` if it cannot."""
+        self.full_clean(exclude=["next_run_at"])
+        if not self.conditions.exists():
+            raise ValidationError(
+                _("Add a condition first: without one it would mean every row there is.")
+            )
+        try:
+            self.rows(now)
+        except BrokenRule as error:
+            raise ValidationError(str(error)) from error
+        self.state, self.state_reason, self.next_run_at = State.ARMED, "", now
+        self.save()
+
+    def pause(self, reason: str = "") -> None:
+        """It makes no more events until it is armed again."""
+        self.state, self.state_reason, self.next_run_at = State.PAUSED, reason, None
+        self.save()
+
+    def disarm(self) -> None:
+        """Make it a draft again, without saving."""
+        self.state, self.state_reason, self.next_run_at = State.DRAFT, "", None
+
+    def claim(self, now: datetime.datetime) -> bool:
+        """Take the generator for one run by this worker. False if another one has it."""
+        token = uuid.uuid4()
+        free = Generator.objects.filter(pk=self.pk).filter(
+            Q(lease_until=None) | Q(lease_until__lt=now)
+        )
+        lease_until = now + datetime.timedelta(seconds=conf.get().RUN_LEASE)
+        if not free.update(lease_token=token, lease_until=lease_until):
+            return False
+        self.lease_token, self.lease_until = token, lease_until
+        return True
+
+    def renew_claim(self, now: datetime.datetime) -> bool:
+        """Say that the run is alive. False if another worker has taken over."""
+        lease_until = now + datetime.timedelta(seconds=conf.get().RUN_LEASE)
+        owned = Generator.objects.filter(pk=self.pk, lease_token=self.lease_token)
+        return owned.update(lease_until=lease_until) == 1
+
+    def finish_claim(self, now: datetime.datetime) -> None:
+        """Give the generator back; its next run is the first one after ``now``."""
+        owned = Generator.objects.filter(pk=self.pk, lease_token=self.lease_token)
+        owned.filter(state=State.ARMED).update(next_run_at=self.next_run_after(now))
+        owned.update(lease_token=None, lease_until=None, offered_at=None)
+
+
+class RunState(models.TextChoices):
+    RUNNING = "running", gettext_lazy("running")
+    DONE = "done", gettext_lazy("done")
+    FAILED = "failed", gettext_lazy("failed")
+
+
+class Run(models.Model):
+    """One evaluation of a generator. Runs that find nothing new write no row of their own:
+    they are counted on the one before, so that a quiet generator costs no space."""
+
+    generator = models.ForeignKey(
+        Generator, models.CASCADE, related_name="runs", verbose_name=gettext_lazy("generator")
+    )
+    recording = models.UUIDField(default=uuid.uuid4, editable=False)
+    state = models.CharField(
+        gettext_lazy("state"), max_length=10, choices=RunState.choices, default=RunState.RUNNING
+    )
+    rule_sentence = models.TextField(gettext_lazy("the rule as it was"), blank=True)
+    started_at = models.DateTimeField(gettext_lazy("started"))
+    duration = models.DurationField(gettext_lazy("duration"), null=True, blank=True)
+    looked_at = models.PositiveBigIntegerField(gettext_lazy("looked at"), default=0)
+    matched = models.PositiveBigIntegerField(gettext_lazy("matched"), default=0)
+    new = models.PositiveBigIntegerField(gettext_lazy("new"), default=0)
+    error = models.TextField(gettext_lazy("error"), blank=True)
+    quiet_runs = models.PositiveIntegerField(gettext_lazy("runs without news since"), default=0)
+    last_quiet_at = models.DateTimeField(gettext_lazy("last looked"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = gettext_lazy("run")
+        verbose_name_plural = gettext_lazy("runs")
+        ordering = ("-started_at", "-pk")
+        indexes = [models.Index(fields=["generator", "-started_at"], name="generators_run_latest")]
+
+    def __str__(self) -> str:
+        return f"{self.generator} · {self.started_at:%Y-%m-%d %H:%M}"

@@ -1,0 +1,227 @@
+"""Running a generator: its new rows become events.
+
+The steps, for any number of rows:
+
+1. One query counts the rows that match and those among them without an event yet. Nothing
+   new: done, and nothing was written but the count on the last run.
+2. The primary keys of the new ones are read, a window at a time.
+3. Chunk by chunk the rows are asked again and their snapshots taken in the same statement,
+   so that an event never shows values that do not match; then events and deliveries are
+   written in one transaction.
+"""
+
+import datetime
+import logging
+import traceback
+from array import array
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from django.db import models
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Value
+from django.db.models.functions import Cast, Concat, Replace
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from automation.events.event import Event
+from automation.events.models import EventRecord, template_data
+from automation.events.recording import Writer
+from automation.rules import conf, templating
+from automation.rules.models import BrokenRule
+from automation.rules.snapshot import snapshots
+from automation.rules.templating import TemplateError
+from generators.models import Generator, Run, RunState
+
+logger = logging.getLogger(__name__)
+
+# Primary keys held in memory at a time; 8 bytes each where they are integers.
+WINDOW = 100_000
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run found: counts of rows, and the error that stopped it, if any."""
+
+    looked_at: int = 0
+    matched: int = 0
+    new: int = 0
+    error: str = ""
+
+
+def run(generator: Generator, now: datetime.datetime) -> Outcome | None:
+    """Evaluate ``generator`` at ``now`` (aware) and record its new events.
+
+    Idempotent. None if another worker is running it already. Errors are written on the
+    run; a rule that cannot be asked pauses its generator with the reason.
+    """
+    if not generator.claim(now):
+        return None
+    started = timezone.now()
+    attempt = _Attempt(generator, now)
+    try:
+        outcome = attempt.run()
+    except BrokenRule as error:
+        generator.pause(str(error))
+        outcome = Outcome(error=str(error))
+    except Exception as error:
+        logger.exception("The generator %s failed", generator.slug)
+        outcome = Outcome(
+            looked_at=attempt.looked_at,
+            matched=attempt.matched,
+            new=attempt.new,
+            error="".join(traceback.format_exception_only(error)).strip(),
+        )
+    attempt.write_down(outcome, timezone.now() - started)
+    generator.finish_claim(now)
+    return outcome
+
+
+class _Attempt:
+    """One run in progress."""
+
+    def __init__(self, generator: Generator, now: datetime.datetime) -> None:
+        self.generator = generator
+        self.now = now
+        self.looked_at = self.matched = self.new = 0
+        self.row: Run | None = None
+
+    def run(self) -> Outcome:
+        generator, now = self.generator, self.now
+        source = generator.source_or_error()
+        matching = generator.rows(now)
+        self.looked_at = source.rows([]).count()
+        seen = _with_key(matching, generator, now).annotate(_recorded=_recorded())
+        counts = seen.aggregate(matched=Count("pk"), unseen=Count("pk", filter=Q(_recorded=False)))
+        self.matched = counts["matched"]
+        if counts["unseen"]:
+            self._start_row()
+            for pks in _windows(without_events(matching, generator, now)):
+                self._record(pks, matching)
+        return Outcome(self.looked_at, self.matched, self.new)
+
+    def _record(self, pks: Sequence[Any], matching: QuerySet[Any]) -> None:
+        assert self.row is not None
+        writer = Writer(
+            now=self.now,
+            rule_id=self.generator.pk,
+            known_new=True,
+            recording_id=self.row.recording,
+        )
+        size = conf.get().RECORD_CHUNK
+        for start in range(0, len(pks), size):
+            chunk = list(pks[start : start + size])
+            rows = matching.filter(pk__in=chunk)
+            self.new += writer.write(list(events(self.generator, rows, self.now)))
+            if not self.generator.renew_claim(timezone.now()):
+                raise RuntimeError("Another worker has taken this run over.")
+
+    def _start_row(self) -> None:
+        self.row = Run.objects.create(
+            generator=self.generator,
+            started_at=self.now,
+            rule_sentence=self.generator.sentence(),
+            looked_at=self.looked_at,
+            matched=self.matched,
+        )
+
+    def write_down(self, outcome: Outcome, duration: datetime.timedelta) -> None:
+        """Keep what happened: on a row of its own, or counted on the quiet row before."""
+        last = self.row or self.generator.runs.first()
+        if self.row is None and not outcome.error and last and last.state == RunState.DONE:
+            Run.objects.filter(pk=last.pk).update(
+                quiet_runs=models.F("quiet_runs") + 1,
+                last_quiet_at=self.now,
+                looked_at=outcome.looked_at,
+                matched=outcome.matched,
+            )
+            return
+        if self.row is None:
+            self._start_row()
+        Run.objects.filter(pk=self.row.pk).update(  # type: ignore[union-attr]
+            state=RunState.FAILED if outcome.error else RunState.DONE,
+            duration=duration,
+            looked_at=outcome.looked_at,
+            matched=outcome.matched,
+            new=outcome.new,
+            error=outcome.error,
+        )
+
+
+def without_events(
+    rows: QuerySet[Any], generator: Generator, now: datetime.datetime
+) -> QuerySet[Any]:
+    """Those of ``rows`` whose event of the present period is not recorded yet."""
+    return _with_key(rows, generator, now).filter(~_recorded())
+
+
+def events(generator: Generator, rows: QuerySet[Any], now: datetime.datetime) -> Iterator[Event]:
+    """The events that ``rows`` make at ``now``. Raises ``TemplateError`` if the group template
+    cannot be rendered for one of them."""
+    template = templating.parse(generator.group_template)
+    constant = "{" not in generator.group_template
+    source = generator.source_or_error()
+    prefix, suffix = generator.key_prefix(), generator.key_suffix(now)
+    for snapshot in snapshots(source, rows, now):
+        pk = pk_text(snapshot.pk)
+        event = Event(
+            group=generator.group_template.strip(),
+            key=f"{prefix}{pk}{suffix}",
+            context=snapshot.context,
+            recipient=snapshot.recipient,
+            language=snapshot.language,
+            time_zone=snapshot.time_zone,
+            row_model=source.model._meta.label_lower,
+            row_pk=pk,
+        )
+        if not constant:
+            event = replace(event, group=_group(template, event))
+        yield event
+
+
+def _group(template: templating.Template, event: Event) -> str:
+    group = template.render(template_data(event)).strip()
+    if not group:
+        raise TemplateError(_("The event group is empty for row %(row)s.") % {"row": event.row_pk})
+    return group
+
+
+def pk_text(pk: Any) -> str:
+    """A primary key as keys of events write it; the same that ``_with_key`` computes."""
+    return str(pk).replace("-", "") if hasattr(pk, "hex") and not isinstance(pk, int) else str(pk)
+
+
+def _with_key(rows: QuerySet[Any], generator: Generator, now: datetime.datetime) -> QuerySet[Any]:
+    """``rows`` with the key of the event that each makes, computed by the database."""
+    pk: Any = Cast("pk", models.CharField(max_length=100))
+    if isinstance(rows.model._meta.pk, models.UUIDField):
+        pk = Replace(pk, Value("-"), Value(""))
+    key = Concat(
+        Value(generator.key_prefix()),
+        pk,
+        Value(generator.key_suffix(now)),
+        output_field=models.CharField(),
+    )
+    return rows.annotate(_event_key=key)
+
+
+def _recorded() -> Exists:
+    return Exists(EventRecord.objects.filter(key=OuterRef("_event_key")))
+
+
+def _windows(rows: QuerySet[Any]) -> Iterator[Sequence[Any]]:
+    """The primary keys of ``rows`` in ascending order, a bounded number at a time."""
+    pks: Sequence[Any]
+    whole = isinstance(rows.model._meta.pk, models.IntegerField)
+    last = None
+    while True:
+        window = rows.order_by("pk").values_list("pk", flat=True)
+        if last is not None:
+            window = window.filter(pk__gt=last)
+        found = window[:WINDOW].iterator(chunk_size=10_000)
+        pks = array("q", found) if whole else list(found)
+        if pks:
+            yield pks
+            last = pks[-1]
+        if len(pks) < WINDOW:
+            return

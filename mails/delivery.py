@@ -1,0 +1,199 @@
+"""Delivering messages: rendered, written down, handed to the mail server, settled.
+
+Between the hand-over and the server's answer nobody can know what happened (RFC 1047).
+So everything that can fail is done before it, and what fails after it is *unknown* unless
+the server gave an answer.
+"""
+
+import datetime
+import logging
+import smtplib
+from collections.abc import Sequence
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.mail import EmailMultiAlternatives, get_connection
+from django.core.mail.utils import DNS_NAME
+from django.core.validators import validate_email
+from django.db.models import prefetch_related_objects
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from automation.rules import conf
+from automation.rules.templating import TemplateError
+from mails.models import Mail, Message
+from mails.rendering import RenderedMail
+
+logger = logging.getLogger(__name__)
+
+# A server that is out of reach is tried again after so many seconds, for as long as it takes.
+PAUSE = 60
+
+
+class ServerRefusesUs(Exception):
+    """The server took the connection and refuses us or our sender: no message is at fault."""
+
+
+def deliver(batch: Sequence[Message]) -> None:
+    """Deliver a claimed batch over one connection: every message is settled or queued again
+    when it returns. Raises only when the database is gone; the sweep finds the rest then."""
+    prefetch_related_objects(batch, "event", "mail")
+    post = _Post()
+    waiting = list(batch)
+    try:
+        while waiting:
+            post.open()
+            message = waiting[0]
+            if _claim_ends_soon(message):
+                break
+            _deliver_one(message, post)
+            waiting.pop(0)
+    except (OSError, smtplib.SMTPException, ServerRefusesUs) as error:
+        later = timezone.now() + datetime.timedelta(seconds=PAUSE)
+        reason = _("The mail server cannot be used: %s") % _words(error)
+        logger.warning("%s; %d messages wait", reason, len(waiting))
+        for message in waiting:
+            message.postpone(later, reason)
+        waiting = []
+    finally:
+        post.close()
+    for message in waiting:
+        message.release()
+
+
+def _claim_ends_soon(message: Message) -> bool:
+    """Whether the claim could run out while the server takes its time."""
+    margin = datetime.timedelta(seconds=2 * (settings.EMAIL_TIMEOUT or 60))
+    return message.lease_until is None or timezone.now() + margin > message.lease_until
+
+
+def _deliver_one(message: Message, post: "_Post") -> None:
+    if reason := _cannot_reach(message.recipient):
+        message.settle_skipped(reason)
+        return
+    try:
+        rendered = message.mail.compiled().render(message.event.template_data())
+        email = build(message.mail, rendered, message.recipient, message_id(message))
+        email.connection = post.connection
+        email.message()  # A header that cannot be written is found now, not at the hand-over.
+    except Exception as error:
+        if not isinstance(error, TemplateError):
+            logger.exception("Message %s could not be made", message.pk)
+        message.settle_failed(str(error) or type(error).__name__)
+        return
+    if not message.hand_over(
+        timezone.now(), subject=rendered.subject, html=rendered.html, text=rendered.text
+    ):
+        return  # The claim is somebody else's by now.
+    post.send(message, email)
+
+
+class _Post:
+    """The connection to the mail server, and what its answers mean for a message."""
+
+    def __init__(self) -> None:
+        self.connection: Any = get_connection()
+        self.is_open = False
+
+    def open(self) -> None:
+        """Raises what ``smtplib`` raises if the server is out of reach or refuses us."""
+        if not self.is_open:
+            self.connection.open()
+            self.is_open = True
+
+    def close(self) -> None:
+        if self.is_open:
+            self.is_open = False
+            try:
+                self.connection.close()
+            except (OSError, smtplib.SMTPException):
+                logger.info("The mail server closed the connection first")
+
+    def send(self, message: Message, email: EmailMultiAlternatives) -> None:
+        """Hand ``email`` over and settle ``message`` by the answer. Raises ``ServerRefusesUs``
+        if it was not about this message at all, which is queued again then."""
+        try:
+            sent = self.connection.send_messages([email])
+        except smtplib.SMTPRecipientsRefused as error:
+            code, answer = next(iter(error.recipients.values()))
+            self._refused(message, code, _words(smtplib.SMTPResponseException(code, answer)))
+        except smtplib.SMTPSenderRefused as error:
+            self.close()
+            if 400 <= error.smtp_code < 500:
+                message.put_back(timezone.now(), _words(error))
+                return
+            raise ServerRefusesUs(_words(error)) from error
+        except smtplib.SMTPResponseException as error:
+            self._refused(message, error.smtp_code, _words(error))
+        except Exception as error:
+            # Also a connection that broke: whether before or after the mail was accepted
+            # cannot be told from here.
+            self.close()
+            logger.warning("Message %s is unknown: %s", message.pk, error)
+            message.settle_unknown(
+                _("The connection broke before the server answered: %s") % _words(error)
+            )
+        else:
+            if sent == 0:
+                message.settle_failed(_("The mail server took no message and gave no reason."))
+            else:
+                message.settle_sent(timezone.now())
+
+    def _refused(self, message: Message, code: int, reason: str) -> None:
+        if code == 421:  # the server closes the connection (RFC 5321, 3.8)
+            self.close()
+        if 400 <= code < 500:
+            message.put_back(timezone.now(), reason)
+        else:
+            message.settle_failed(reason)
+
+
+def build(
+    mail: Mail, rendered: RenderedMail, recipient: str, identity: str
+) -> EmailMultiAlternatives:
+    """The e-mail as it leaves, for delivery and test send alike."""
+    email = EmailMultiAlternatives(
+        subject=rendered.subject,
+        body=rendered.text,
+        from_email=mail.from_email or settings.DEFAULT_FROM_EMAIL,
+        to=[recipient],
+        headers={"Message-ID": identity, "Auto-Submitted": "auto-generated"},
+    )
+    email.attach_alternative(rendered.html, "text/html")
+    return email
+
+
+def send_test(mail: Mail, rendered: RenderedMail, recipient: str, identity: str) -> None:
+    """Send what was previewed to ``recipient``, outside of the outbox. Raises ``OSError`` or
+    ``smtplib.SMTPException`` if the server does not take it."""
+    email = build(mail, rendered, recipient, f"<{identity}@{message_id_domain()}>")
+    email.send()
+
+
+def message_id(message: Message) -> str:
+    """The Message-ID (RFC 5322) that the message has from the start."""
+    return f"<{message.uuid}@{message_id_domain()}>"
+
+
+def message_id_domain() -> str:
+    address = settings.DEFAULT_FROM_EMAIL.rstrip(">")
+    return conf.get().MESSAGE_ID_DOMAIN or address.rpartition("@")[2] or str(DNS_NAME)
+
+
+def _cannot_reach(address: str) -> str:
+    if not address:
+        return _("There is no address.")
+    try:
+        validate_email(address)
+    except ValidationError:
+        return _("“%(address)s” is not a mail address.") % {"address": address}
+    return ""
+
+
+def _words(error: BaseException) -> str:
+    if isinstance(error, smtplib.SMTPResponseException):
+        answer = error.smtp_error
+        said = answer.decode(errors="replace") if isinstance(answer, bytes) else str(answer)
+        return f"{error.smtp_code} {said}"
+    return str(error) or type(error).__name__

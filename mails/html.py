@@ -1,0 +1,156 @@
+"""Rendered HTML made safe and fit for mail: cleaned, styled inline, put into the layout.
+
+Everything here works on the HTML that a template has made, never on a template: a parser
+of HTML would move ``{% for %}`` out of its table.
+"""
+
+import re
+from functools import lru_cache
+
+import css_inline
+import nh3
+from django.utils.html import escape
+from django.utils.translation import gettext as _
+
+from mails import layout
+
+#: The largest body in characters, before and after cleaning.
+MAX_HTML = 1_000_000
+#: The most tags, opening and closing ones, of a body.
+MAX_TAGS = 20_000
+#: How deeply tags may be nested. libxml2 loses the text below 256, css-inline crashes the
+#: process somewhere above 5,000.
+MAX_DEPTH = 200
+#: An HTML parser repeats every formatting tag that was left open in each paragraph that
+#: follows: 50 kB of HTML fill gigabytes. So many repetitions there may be at the most.
+MAX_REPEATED = 1_000_000
+
+
+class HtmlError(ValueError):
+    """A body that cannot become a mail. The message is for whoever wrote it."""
+
+
+# Cleaning -----------------------------------------------------------------------------------
+
+
+def _names(listed: str) -> set[str]:
+    return set(listed.split())
+
+
+_SIDES = ("", "-top", "-right", "-bottom", "-left")
+_TEXT_TAGS = _names(
+    "a abbr b big blockquote br caption center code dd del div dl dt em font h1 h2 h3 h4 h5 h6 "
+    "hr i img ins kbd li mark ol p pre q s small span strike strong sub sup tt u ul"
+)
+_TABLE_TAGS = _names("table thead tbody tfoot tr td th col colgroup")
+_ALIGNED = _names("align valign bgcolor width height")
+_STYLES = (
+    _names(
+        "color background-color opacity direction display visibility overflow float clear "
+        "width min-width max-width height min-height max-height vertical-align box-sizing "
+        "font font-family font-size font-style font-variant font-weight line-height "
+        "letter-spacing text-align text-decoration text-indent text-transform white-space "
+        "word-break word-wrap overflow-wrap list-style-type list-style-position table-layout "
+        "caption-side border-collapse border-spacing border-radius"
+    )
+    | {f"{box}{side}" for box in ("margin", "padding", "border") for side in _SIDES}
+    | {f"border{side}-{part}" for side in _SIDES for part in ("color", "style", "width")}
+)
+_WITHOUT_THEIR_CONTENT = _names(
+    "script style iframe frame frameset noframes object embed applet noembed noscript svg math "
+    "template title textarea select xmp audio video canvas dialog"
+)
+
+# Positions, backgrounds by URL, ids and everything that runs or loads a page is left out.
+# A link without a scheme leads nowhere from a mailbox; in a preview it would lead into the
+# admin. So relative URLs go, too.
+_CLEANER = nh3.Cleaner(
+    tags=_TEXT_TAGS | _TABLE_TAGS,
+    clean_content_tags=_WITHOUT_THEIR_CONTENT,
+    attributes={
+        "*": {"align", "dir", "lang", "style", "title"},
+        "a": {"href"},
+        "font": {"color", "face", "size"},
+        "hr": {"noshade", "size", "width"},
+        "img": {"alt", "border", "height", "hspace", "src", "vspace", "width"},
+        "li": {"type", "value"},
+        "ol": {"start", "type"},
+        "ul": {"type"},
+        "table": {"border", "cellpadding", "cellspacing", "role", "summary", *_ALIGNED},
+        "td": {"abbr", "colspan", "nowrap", "rowspan", "scope", *_ALIGNED},
+        "th": {"abbr", "colspan", "nowrap", "rowspan", "scope", *_ALIGNED},
+        **{tag: {*_ALIGNED} for tag in ("thead", "tbody", "tfoot", "tr")},
+        **{tag: {"span", *_ALIGNED} for tag in ("col", "colgroup")},
+    },
+    tag_attribute_values={"a": {"target": {"_blank"}}},
+    allowed_classes={tag: set(layout.CLASSES) for tag in _TEXT_TAGS | _TABLE_TAGS},
+    filter_style_properties=_STYLES,
+    url_schemes={"http", "https", "mailto", "tel"},
+    url_relative="deny",
+    link_rel="noopener",
+)
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+_FORMATTING = re.compile(
+    r"<(?:b|big|code|em|font|i|s|small|strike|strong|tt|u)[\s/]", re.IGNORECASE
+)
+# Exactly what the cleaner writes: attributes in double quotes, no comments, text escaped.
+_WRITTEN_TAG = re.compile(r'<(/?)([a-z][a-z0-9]*)(?: [^\s=>"]+(?:="[^"]*")?)*>')
+_WITHOUT_END = frozenset({"br", "col", "hr", "img"})
+
+
+def cleaned(html: str) -> str:
+    """``html`` with everything gone that has no place in a mail. Raises ``HtmlError`` for
+    HTML that would keep the parsers busy for too long, or that they would not survive."""
+    html = _CONTROL.sub("", html)
+    tags = html.count("<")
+    if len(html) > MAX_HTML or tags > MAX_TAGS:
+        raise HtmlError(_("The mail is too large."))
+    # Of each formatting tag without attributes a parser keeps three at the most.
+    if tags > 500 and tags * (len(_FORMATTING.findall(html)) + 36) > MAX_REPEATED:
+        raise HtmlError(_("The mail has too many formatting tags with attributes of their own."))
+    clean = _CLEANER.clean(html)
+    if len(clean) > MAX_HTML:
+        raise HtmlError(_("The mail is too large."))
+    if clean.count("</") > MAX_DEPTH and _depth(clean) > MAX_DEPTH:
+        raise HtmlError(_("The mail's tags are nested more than %d deep.") % MAX_DEPTH)
+    return clean
+
+
+def _depth(clean: str) -> int:
+    depth = deepest = 0
+    for closing, name in _WRITTEN_TAG.findall(clean):
+        if closing:
+            depth -= 1
+        elif name not in _WITHOUT_END:
+            depth += 1
+            deepest = max(deepest, depth)
+    return deepest
+
+
+# Styling ------------------------------------------------------------------------------------
+
+_INLINER = css_inline.CSSInliner(load_remote_stylesheets=False)
+
+
+def styled(clean: str) -> str:
+    """Cleaned HTML with the layout's styles on its tags; styles of its own win."""
+    return _INLINER.inline_fragment(clean, layout.CONTENT_STYLES)
+
+
+@lru_cache(maxsize=64)
+def _frame(language: str, right_to_left: bool) -> tuple[str, str, str]:
+    """The layout around a mail: before its title, between title and content, after it."""
+    document = layout.DOCUMENT.format(
+        language=escape(language), direction="rtl" if right_to_left else "ltr",
+        title=layout.TITLE, content=layout.CONTENT, media_styles=layout.MEDIA_STYLES,
+    )  # fmt: skip
+    before, rest = document.split(layout.TITLE)
+    between, after = rest.split(layout.CONTENT)
+    return before, between, after
+
+
+def document(subject: str, content: str, *, language: str, right_to_left: bool) -> str:
+    """The whole mail: ``content``, already cleaned and styled, inside the layout."""
+    before, between, after = _frame(language, right_to_left)
+    return f"{before}{escape(subject)}{between}{content}{after}"

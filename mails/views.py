@@ -1,0 +1,209 @@
+"""What a mail looks like with real data, and as it was sent."""
+
+import smtplib
+import uuid
+from dataclasses import dataclass, replace
+from typing import Any
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.core.validators import validate_email
+from django.forms import ValidationError
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.http import urlencode
+from django.utils.translation import gettext as _
+
+from automation.events.event import Event
+from automation.events.groups import producers
+from automation.events.models import EventRecord, group_pattern, template_data
+from automation.rules import plain
+from automation.rules.models import BrokenRule
+from automation.rules.templating import TemplateError
+from mails.delivery import build, send_test
+from mails.models import Mail, Message
+from mails.rendering import RenderedMail
+
+SAMPLES = 10
+
+# Mail is shown, and nothing else: no script, no form, no request but for its images.
+FRAME_POLICY = (
+    "default-src 'none'; img-src data: https: http:; style-src 'unsafe-inline'; "
+    "frame-ancestors 'self'; sandbox"
+)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """An event to look at a mail with: one that happened, or that a row would make now."""
+
+    event: Event
+    label: str
+    recorded: bool
+
+
+def samples(mail: Mail) -> list[Sample]:
+    """The newest recorded events that reach ``mail``, and rows that match now."""
+    pattern = group_pattern(mail.group)
+    found: list[Sample] = []
+    recorded = EventRecord.objects.order_by("-pk")
+    if "*" not in mail.group:
+        recorded = recorded.filter(group=mail.group.strip())
+    else:
+        recorded = recorded.filter(group__startswith=mail.group.strip().partition("*")[0])
+    for record in recorded[: 5 * SAMPLES]:
+        if pattern.fullmatch(record.group) and len(found) < SAMPLES:
+            found.append(Sample(record.as_event(), str(record), True))
+    keys = {sample.event.key for sample in found}
+    for producer in producers(mail.group):
+        try:
+            for event in producer.sample(timezone.now(), SAMPLES):
+                if event.key not in keys and pattern.fullmatch(event.group):
+                    found.append(
+                        Sample(_as_recorded(event), f"{producer.label}: {event.row_pk}", False)
+                    )
+        except (BrokenRule, TemplateError):
+            continue  # its own page says what is wrong with it
+    return found
+
+
+def _as_recorded(event: Event) -> Event:
+    """``event`` with its data as it would come back from the database."""
+    context = plain.loads(plain.dumps(event.context))
+    return replace(event, context=context)
+
+
+def preview(model_admin: admin.ModelAdmin, request: HttpRequest, pk: int) -> HttpResponse:
+    """The mail with a real event: as HTML, as text, with its headers."""
+    mail = _permitted(model_admin, request, pk)
+    found = samples(mail)
+    position = _position(found, request.GET.get("key", ""))
+    context: dict[str, Any] = {
+        **model_admin.admin_site.each_context(request),
+        "opts": model_admin.opts,
+        "mail": mail,
+        "title": _("Preview of “%(name)s”") % {"name": mail},
+        "samples": found,
+    }
+    if found:
+        chosen = found[position]
+        context |= {"chosen": chosen, "query": urlencode({"key": chosen.event.key})}
+        for name, index in (("previous", position - 1), ("next", position + 1)):
+            if 0 <= index < len(found):
+                context[name] = urlencode({"key": found[index].event.key})
+        try:
+            rendered = _rendered(mail, chosen)
+            context |= {"rendered": rendered, "headers": _headers(mail, rendered, chosen.event)}
+        except TemplateError as error:
+            context["error"] = str(error)
+    return TemplateResponse(request, "admin/mails/preview.html", context)
+
+
+def frame(model_admin: admin.ModelAdmin, request: HttpRequest, pk: int) -> HttpResponse:
+    """The rendered HTML alone, for the sandboxed frame of the preview."""
+    mail = _permitted(model_admin, request, pk)
+    found = samples(mail)
+    try:
+        html = _rendered(mail, found[_position(found, request.GET.get("key", ""))]).html
+    except (TemplateError, IndexError) as error:
+        html = format_html("<p>{}</p>", str(error))
+    return _policed(html)
+
+
+def message_frame(model_admin: admin.ModelAdmin, request: HttpRequest, pk: int) -> HttpResponse:
+    """The HTML of a message as it was sent, for a sandboxed frame."""
+    message = get_object_or_404(Message, pk=pk)
+    if not model_admin.has_view_permission(request, message):
+        raise PermissionDenied
+    return _policed(message.html)
+
+
+def _policed(html: str) -> HttpResponse:
+    response = HttpResponse(html)
+    response["Content-Security-Policy"] = FRAME_POLICY
+    response["X-Frame-Options"] = "SAMEORIGIN"
+    response["Referrer-Policy"] = "no-referrer"
+    return response
+
+
+def send_to_me(model_admin: admin.ModelAdmin, request: HttpRequest, pk: int) -> HttpResponse:
+    """Send what the preview shows to the person who looks at it."""
+    mail = _permitted(model_admin, request, pk)
+    key = request.POST.get("key", "")
+    back = HttpResponseRedirect(
+        f"{reverse('admin:mails_mail_preview', args=[pk])}?{urlencode({'key': key})}"
+    )
+    if request.method != "POST":
+        return back
+    address = getattr(request.user, "email", "")
+    try:
+        validate_email(address)
+    except ValidationError:
+        messages.error(request, _("Your account has no mail address. Add one, then try again."))
+        return back
+    found = samples(mail)
+    if not found:
+        messages.error(request, _("There is no event to fill the mail with yet."))
+        return back
+    try:
+        rendered = _rendered(mail, found[_position(found, key)])
+        send_test(mail, rendered, address, str(uuid.uuid4()))
+    except TemplateError as error:
+        messages.error(request, str(error))
+    except (OSError, smtplib.SMTPException) as error:
+        messages.error(request, _("The mail server did not take it: %s") % error)
+    else:
+        messages.success(request, _("Sent to %(address)s.") % {"address": address})
+    return back
+
+
+def variables(mail: Mail) -> list[tuple[str, str]]:
+    """What the mail can name, with what it means; a list's items as a loop."""
+    found: dict[str, str] = {}
+    for producer in producers(mail.group):
+        found |= dict(_listed(producer.shape, ""))
+    return list(found.items())
+
+
+def _listed(shape: dict[str, Any], prefix: str) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    for name, inner in shape.items():
+        path = f"{prefix}{name}"
+        if isinstance(inner, dict):
+            found += _listed(inner, f"{path}.")
+        elif isinstance(inner, list):
+            items = ", ".join(f"item.{key}" for key, _label in _listed(inner[0], ""))
+            found.append((f"{{% for item in {path} %}} … {{% endfor %}}", items))
+        else:
+            found.append((f"{{{{ {path} }}}}", getattr(inner, "full_label", "") or path))
+    return found
+
+
+def _rendered(mail: Mail, sample: Sample) -> RenderedMail:
+    return mail.compiled().render(template_data(sample.event))
+
+
+def _headers(mail: Mail, rendered: RenderedMail, event: Event) -> list[tuple[str, str]]:
+    recipient = mail.recipients(event)[0]
+    email = build(mail, rendered, recipient, "")
+    return [
+        (_("From"), email.from_email),
+        (_("To"), recipient or _("nobody: the row has no address, so it will be skipped")),
+        (_("Subject"), rendered.subject),
+    ]
+
+
+def _position(found: list[Sample], key: str) -> int:
+    keys = [sample.event.key for sample in found]
+    return keys.index(key) if key in keys else 0
+
+
+def _permitted(model_admin: admin.ModelAdmin, request: HttpRequest, pk: int) -> Mail:
+    mail = get_object_or_404(Mail, pk=pk)
+    if not model_admin.has_view_permission(request, mail):
+        raise PermissionDenied
+    return mail

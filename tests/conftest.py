@@ -1,0 +1,151 @@
+"""Real parts for tests: a mail server, a cluster, a browser."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests import machine
+from tests.processes import Cluster
+from tests.smtp import SmtpServer
+
+# What can run here ------------------------------------------------------------------------
+
+#: Kept out of the browser: what it would ask the network for on its own, and a sandbox
+#: that it does not start in as root.
+CHROMIUM_ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the tests that this run cannot show; ``tests/run.py`` runs them elsewhere.
+
+    On PostgreSQL neither browser nor gettext tests run again, and with the Redis broker
+    only those run that are marked for it. ``--collect-only`` shows all of them.
+    """
+    if config.option.collectonly:
+        return
+    from django.conf import settings
+
+    on_sqlite = settings.DATABASES["default"]["ENGINE"].endswith("sqlite3")
+    on_redis = bool(os.environ.get("REDIS_URL"))
+    runs = {
+        "postgres": not on_sqlite,
+        "sqlite_only": on_sqlite,
+        "redis": on_redis,
+        "browser": on_sqlite and machine.chromium().at is not None,
+        "gettext": on_sqlite and machine.gettext().at is not None,
+    }
+    kept, left_out = [], []
+    for item in items:
+        marks = {mark.name for mark in item.iter_markers()}
+        can_run = all(runs[mark] for mark in marks & runs.keys())
+        wanted = "redis" in marks or not on_redis
+        (kept if can_run and wanted else left_out).append(item)
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = kept
+
+
+# A mail server ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def smtp_server(settings: Any) -> Iterator[SmtpServer]:
+    """A real SMTP server, which Django's mail goes to."""
+    server = SmtpServer()
+    server.start()
+    # pytest-django keeps mail in memory unless told otherwise.
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST = server.host
+    settings.EMAIL_PORT = server.port
+    settings.EMAIL_HOST_USER = settings.EMAIL_HOST_PASSWORD = ""
+    settings.EMAIL_USE_TLS = settings.EMAIL_USE_SSL = False
+    settings.EMAIL_TIMEOUT = 5
+    yield server
+    server.stop()
+
+
+# A cluster --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def cluster(transactional_db: None, smtp_server: SmtpServer, tmp_path: Path) -> Iterator[Cluster]:
+    """A running cluster on the test's database; its mail goes to ``smtp_server``.
+
+    Its log is printed, which pytest shows for a test that failed.
+    """
+    running = Cluster(tmp_path / "cluster.log", EMAIL_URL=smtp_server.url)
+    running.start()
+    yield running
+    running.stop()
+    print(running.log())
+
+
+# A browser --------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        # Playwright's synchronous API runs an event loop in this thread, and Django then
+        # refuses to use the database here, taking this for asynchronous code. It is not:
+        # nothing else runs in this thread while a test does.
+        os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
+        browser = playwright.chromium.launch(
+            executable_path=machine.chromium().at, args=CHROMIUM_ARGUMENTS
+        )
+        yield browser
+        browser.close()
+    del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
+
+
+@pytest.fixture
+def browser_page(chromium: Browser, live_server: Any) -> Iterator[Page]:
+    """An empty page of a real browser; paths lead to the live server.
+
+    The test fails if a page reports an error or asks any other host for anything.
+    """
+    context = chromium.new_context(base_url=live_server.url, locale="en-GB")
+    page = context.new_page()
+    page.set_default_timeout(15_000)
+    own_host = urlsplit(live_server.url).netloc
+    problems: list[str] = []
+    context.on("weberror", lambda error: problems.append(f"error: {error.error}"))
+
+    def note_line(line: Any) -> None:
+        if line.type == "error":
+            problems.append(f"console: {line.text} ({line.location['url']})")
+
+    def note_request(request: Any) -> None:
+        address = urlsplit(request.url)
+        if address.scheme in ("http", "https", "ws", "wss") and address.netloc != own_host:
+            problems.append(f"asked another host: {request.url}")
+
+    context.on("console", note_line)
+    context.on("request", note_request)
+    yield page
+    context.close()
+    assert problems == []
+
+
+@pytest.fixture
+def superuser_page(browser_page: Page, client: Any, admin_user: Any, live_server: Any) -> Page:
+    """``browser_page``, signed in as a superuser."""
+    client.force_login(admin_user)
+    browser_page.context.add_cookies(
+        [{"name": "sessionid", "value": client.cookies["sessionid"].value, "url": live_server.url}]
+    )
+    return browser_page

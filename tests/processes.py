@@ -1,0 +1,110 @@
+"""Real processes of the site, working on the database of the test that started them."""
+
+import os
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+from urllib.parse import quote
+
+from django.db import connection
+from django_q.brokers import get_broker
+from django_q.tasks import async_task
+
+from tests.waiting import wait_until
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def database_url() -> str:
+    """The current test's database, for another process' ``DATABASE_URL``."""
+    settings = connection.settings_dict
+    if connection.vendor == "sqlite":
+        return f"sqlite:///{settings['NAME']}"
+    user = quote(settings["USER"], safe="")
+    if settings["PASSWORD"]:
+        user += ":" + quote(settings["PASSWORD"], safe="")
+    host = settings["HOST"] or "127.0.0.1"
+    return f"postgres://{user}@{host}:{settings['PORT'] or 5432}/{settings['NAME']}"
+
+
+def start_manage(*arguments: str, **environment: str) -> subprocess.Popen[str]:
+    """Start ``manage.py ARGUMENTS`` on the current test's database, in a session of its own."""
+    return subprocess.Popen(
+        [sys.executable, "manage.py", *arguments],
+        cwd=ROOT,
+        env=_environment(environment),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+class Cluster:
+    """A ``manage.py qcluster`` on the current test's database, with all its processes."""
+
+    def __init__(self, log: Path, **environment: str) -> None:
+        self._log = log
+        self._environment = environment
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Return when it works, which it shows by taking a task."""
+        with self._log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "manage.py", "qcluster"],
+                cwd=ROOT,
+                env=_environment(self._environment),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        async_task("time.time")
+        try:
+            wait_until(self._works, 60, "The cluster takes a task")
+        except BaseException:
+            print(self.log())
+            self.kill()
+            raise
+
+    def stop(self) -> None:
+        """Ask it to end; kill whatever of it is left."""
+        if self.process is None:
+            return
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            print("The cluster did not end within 20 seconds of SIGTERM.")
+        finally:
+            self.kill()
+
+    def kill(self) -> None:
+        """SIGKILL to all of its processes at once."""
+        if self.process is None:
+            return
+        with suppress(ProcessLookupError):  # all of them have ended
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        self.process = None
+
+    def log(self) -> str:
+        return self._log.read_text(errors="replace")
+
+    def _works(self) -> bool:
+        if self.process is None or self.process.poll() is not None:
+            raise AssertionError("The cluster ended while it was starting.")
+        return get_broker().queue_size() == 0
+
+
+def _environment(changes: dict[str, str]) -> dict[str, str]:
+    return {
+        **os.environ,
+        "DJANGO_SETTINGS_MODULE": "automation.settings",
+        "DATABASE_URL": database_url(),
+        **changes,
+    }

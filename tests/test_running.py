@@ -1,0 +1,181 @@
+"""A generator's run: each new row that matches becomes one event."""
+
+import datetime
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from automation.demo.models import Cart, Customer
+from automation.events.models import EventRecord
+from automation.rules.models import Condition
+from automation.rules.sources import sources
+from generators import running
+from generators.models import Generator, Run
+from mails.models import Message
+from tests import shop
+
+pytestmark = pytest.mark.django_db
+
+NOW = shop.NOW
+DAY = datetime.timedelta(days=1)
+
+
+def test_each_matching_row_becomes_one_event():
+    old, _young = shop.cart(days_old=3), shop.cart(days_old=1)
+    generator = shop.generator()
+    assert running.run(generator, NOW) == running.Outcome(looked_at=2, matched=1, new=1)
+    event = EventRecord.objects.get()
+    assert (event.group, event.rule_id, event.row_model, event.row_pk) == (
+        "cart_left", generator.pk, "demo.cart", str(old.pk),
+    )  # fmt: skip
+    assert event.recipient == old.customer.email
+    assert running.run(generator, NOW) == running.Outcome(looked_at=2, matched=1, new=0)
+
+
+def test_a_row_that_matches_later_follows_later():
+    shop.cart(days_old=1)
+    generator = shop.generator()
+    assert running.run(generator, NOW).new == 0
+    assert running.run(generator, NOW + 2 * DAY).new == 1
+
+
+def test_the_snapshot_keeps_the_types_and_the_related_rows():
+    shop.cart(days_old=3)
+    running.run(shop.generator(), NOW)
+    known, cart = EventRecord.objects.get().context["cart"], Cart.objects.get()
+    assert known["total"] == cart.total
+    assert known["updated_at"] == cart.updated_at
+    assert known["customer"]["first_name"] == "Ann"
+    assert [(item["title"], str(item["price"])) for item in known["items"]] == [
+        ("Lamp", "99.90"), ("Bulb", "30.00"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("repeat", "same", "next_period"),
+    [
+        ("day", datetime.timedelta(hours=10), DAY),
+        ("week", 5 * DAY, 6 * DAY),
+        ("month", 20 * DAY, 22 * DAY),
+        ("year", 200 * DAY, 300 * DAY),
+    ],
+)
+def test_a_repeated_event_comes_once_in_each_period(repeat, same, next_period):
+    shop.cart(days_old=3)
+    generator = shop.generator(repeat=repeat)
+    assert running.run(generator, NOW).new == 1
+    assert running.run(generator, NOW + same).new == 0
+    assert running.run(generator, NOW + next_period).new == 1
+    assert EventRecord.objects.count() == 2
+
+
+def test_the_group_can_depend_on_the_row():
+    shop.cart(shop.customer(country="CH"))
+    shop.cart(shop.customer(country="DE"))
+    generator = shop.generator(group_template="cart_left_{{ cart.customer.country | downcase }}")
+    running.run(generator, NOW)
+    groups = EventRecord.objects.order_by("group").values_list("group", flat=True)
+    assert list(groups) == ["cart_left_ch", "cart_left_de"]
+
+
+def count_queries(generator: Generator) -> int:
+    with CaptureQueriesContext(connection) as queries:
+        assert running.run(generator, NOW).error == ""
+    return len(queries)
+
+
+def test_queries_do_not_grow_with_the_rows():
+    shop.mail()
+    generator = shop.generator()
+    owner = shop.customer()
+    shop.cart(owner)
+    running.run(generator, NOW)  # whatever is cached is cached now
+    shop.cart(owner)
+    few = count_queries(generator)
+    for _number in range(30):
+        shop.cart(owner)
+    assert count_queries(generator) == few
+    assert Message.objects.count() == 32
+
+
+def test_a_run_with_nothing_new_inserts_nothing():
+    shop.mail()
+    shop.cart()
+    generator = shop.generator()
+    running.run(generator, NOW)
+    with CaptureQueriesContext(connection) as queries:
+        assert running.run(generator, NOW).new == 0
+    assert [q["sql"] for q in queries if "INSERT" in q["sql"]] == []
+    run = Run.objects.get()
+    assert (run.new, run.matched, run.quiet_runs, run.last_quiet_at) == (1, 1, 1, NOW)
+
+
+def test_more_rows_than_a_chunk_and_a_window(settings, monkeypatch):
+    settings.AUTOMATION = {"RECORD_CHUNK": 2}
+    monkeypatch.setattr(running, "WINDOW", 5)
+    owner = shop.customer()
+    for _number in range(13):
+        shop.cart(owner)
+    assert running.run(shop.generator(), NOW).new == 13
+    assert EventRecord.objects.values("row_pk").distinct().count() == 13
+
+
+def test_a_rule_with_a_field_that_is_gone_is_paused_and_records_nothing():
+    shop.cart()
+    generator = shop.generator()
+    Condition.objects.filter(rule=generator).first().delete()
+    condition = Condition.objects.get(rule=generator)
+    condition.field = "vanished"
+    condition.save()
+    outcome = running.run(generator, NOW)
+    generator.refresh_from_db()
+    assert "“vanished” is not a field of Carts" in outcome.error
+    assert (generator.state, generator.state_reason) == ("paused", outcome.error)
+    assert (generator.next_run_at, EventRecord.objects.count()) == (None, 0)
+    assert Run.objects.get().state == "failed"
+
+
+def test_a_rule_whose_source_is_gone_is_paused():
+    generator = shop.generator()
+    Generator.objects.update(source="demo.vanished")
+    generator.refresh_from_db()
+    assert running.run(generator, NOW).error == (
+        "The source “demo.vanished” is not registered in this project."
+    )
+
+
+def test_a_failing_generator_says_so_and_stays_armed():
+    shop.cart()
+    generator = shop.generator(group_template="{{ cart.total | divided_by: 0 }}")
+    outcome = running.run(generator, NOW)
+    assert outcome.error
+    run = Run.objects.get()
+    assert (run.state, run.error, run.new) == ("failed", outcome.error, 0)
+    generator.refresh_from_db()
+    assert (generator.state, generator.lease_until) == ("armed", None)
+
+
+def test_a_generator_that_is_running_is_left_alone():
+    generator = shop.generator()
+    assert generator.claim(NOW)
+    assert running.run(Generator.objects.get(), NOW) is None
+    assert running.run(Generator.objects.get(), NOW + DAY) is not None
+
+
+def test_uuid_keys_and_integer_keys_are_written_the_same_in_python_and_sql():
+    customer = shop.customer()
+    generator = shop.generator(
+        ("created_at", "relative_date.less_than_ago", "1 day"), source="demo.customer"
+    )
+    rows = running._with_key(sources.get("demo.customer").rows([]), generator, NOW)
+    assert rows.get()._event_key == f"generator:{generator.pk}:{running.pk_text(customer.pk)}"
+    assert Customer.objects.count() == 1
+
+
+def test_a_rule_without_conditions_cannot_be_armed():
+    generator = shop.generator(armed=False)
+    generator.conditions.all().delete()
+    with pytest.raises(Exception, match="Add a condition first"):
+        generator.arm(timezone.now())
