@@ -137,6 +137,7 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 LANGUAGE_CODE = env.str("LANGUAGE_CODE", default="en")
 LANGUAGES = [("en", _("English")), ("de", _("German"))]
+LOCALE_PATHS = [BASE_DIR / "automation" / "locale"]
 TIME_ZONE = env.str("TIME_ZONE", default="UTC")
 USE_I18N = True
 USE_TZ = True
@@ -181,5 +182,6 @@ LOGGING = {
         "automation": {"level": "INFO"},
         "generators": {"level": "INFO"},
         "mails": {"level": "INFO"},
+        "django-q": {"level": "INFO"},
     },
 }

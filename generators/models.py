@@ -15,7 +15,7 @@ from automation.events.models import EVENT_SHAPE
 from automation.rules import conf
 from automation.rules.models import BrokenRule, Rule
 from automation.rules.sources import UnknownSource, sources
-from automation.rules.template_checks import check
+from automation.rules.templating import check
 from generators.timing import Repeat, Trigger, next_run, period
 
 #: What of a generator travels between sites.

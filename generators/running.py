@@ -27,10 +27,10 @@ from django.utils.translation import gettext as _
 from automation.events.event import Event
 from automation.events.models import EventRecord, template_data
 from automation.events.recording import Writer
-from automation.rules import conf, templating
+from automation.rules import conf
 from automation.rules.models import BrokenRule
 from automation.rules.snapshot import snapshots
-from automation.rules.templating import TemplateError
+from automation.rules.templating import Template, TemplateError, parse
 from generators.models import Generator, Run, RunState
 
 logger = logging.getLogger(__name__)
@@ -158,7 +158,7 @@ def without_events(
 def events(generator: Generator, rows: QuerySet[Any], now: datetime.datetime) -> Iterator[Event]:
     """The events that ``rows`` make at ``now``. Raises ``TemplateError`` if the group template
     cannot be rendered for one of them."""
-    template = templating.parse(generator.group_template)
+    template = parse(generator.group_template)
     constant = "{" not in generator.group_template
     source = generator.source_or_error()
     prefix, suffix = generator.key_prefix(), generator.key_suffix(now)
@@ -179,7 +179,7 @@ def events(generator: Generator, rows: QuerySet[Any], now: datetime.datetime) ->
         yield event
 
 
-def _group(template: templating.Template, event: Event) -> str:
+def _group(template: Template, event: Event) -> str:
     group = template.render(template_data(event)).strip()
     if not group:
         raise TemplateError(_("The event group is empty for row %(row)s.") % {"row": event.row_pk})

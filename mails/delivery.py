@@ -73,7 +73,7 @@ def _deliver_one(message: Message, post: "_Post") -> None:
         message.settle_skipped(reason)
         return
     try:
-        rendered = message.mail.compiled().render(message.event.template_data())
+        rendered = message.mail.render(message.event.as_event())
         email = build(message.mail, rendered, message.recipient, message_id(message))
         email.connection = post.connection
         email.message()  # A header that cannot be written is found now, not at the hand-over.

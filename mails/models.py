@@ -1,20 +1,23 @@
 """Mails, and the messages made from them."""
 
+import zoneinfo
 from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import models
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from automation.events.event import Event
 from automation.events.groups import producers
-from automation.events.models import EVENT_SHAPE, Action
+from automation.events.models import EVENT_SHAPE, Action, template_data
 from automation.events.outbox import Delivery, DeliveryQuerySet
-from automation.rules.template_checks import Problem, check
-from mails.rendering import CompiledMail, compile_mail
+from automation.rules.templating import Problem, check
+from mails.rendering import RenderedMail, compile_mail
 
 #: What of a mail travels between sites.
 DEFINED_FIELDS = ("slug", "name", "group", "subject", "body", "to", "from_email")
@@ -55,9 +58,12 @@ class Mail(Action):
         """Switch it off, without saving."""
         self.is_active = False
 
-    def compiled(self) -> CompiledMail:
-        """The mail ready to be rendered. Raises ``TemplateError`` for a mistake in it."""
-        return compile_mail(subject=self.subject, body=self.body)
+    def render(self, event: Event) -> RenderedMail:
+        """The mail for ``event``: the one way for preview, test and delivery. Moments are told
+        in the time zone of the person that the event is about. Raises ``TemplateError``."""
+        mail = compile_mail(subject=self.subject, body=self.body, language=settings.LANGUAGE_CODE)
+        with timezone.override(_zone(event.time_zone)):
+            return mail.render(template_data(event))
 
     def clean(self) -> None:
         super().clean()
@@ -82,6 +88,14 @@ class Mail(Action):
             known = None if shape is None else {**shape, **EVENT_SHAPE}
             found.update(dict.fromkeys(check(template, known, html=html)))
         return list(found)
+
+
+def _zone(name: str) -> zoneinfo.ZoneInfo:
+    """The zone of this name, or that of the site where there is none."""
+    try:
+        return zoneinfo.ZoneInfo(name or settings.TIME_ZONE)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        return zoneinfo.ZoneInfo(settings.TIME_ZONE)
 
 
 def _address_error(address: str) -> str:

@@ -7,7 +7,6 @@ what is sent.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 from django.conf import settings
@@ -73,10 +72,9 @@ class CompiledMail:
         return subject
 
 
-@lru_cache(maxsize=256)
 def compile_mail(*, subject: str, body: str, language: str = "en") -> CompiledMail:
-    """The mail ready to be rendered, cached by what it is made of. Raises ``TemplateError``,
-    which says whether subject or body is at fault."""
+    """The mail ready to be rendered. Its templates are cached by their source. Raises
+    ``TemplateError``, which says whether subject or body is at fault."""
     try:
         parsed_subject = parse(subject)
     except TemplateError as error:

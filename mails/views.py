@@ -184,7 +184,7 @@ def _listed(shape: dict[str, Any], prefix: str) -> list[tuple[str, str]]:
 
 
 def _rendered(mail: Mail, sample: Sample) -> RenderedMail:
-    return mail.compiled().render(template_data(sample.event))
+    return mail.render(sample.event)
 
 
 def _headers(mail: Mail, rendered: RenderedMail, event: Event) -> list[tuple[str, str]]:

@@ -94,7 +94,8 @@ def mail(**values: Any) -> Mail:
         "group": "cart_left",
         "subject": "{{ cart.customer.first_name }}, your cart waits",
         "body": "<p>Dear {{ cart.customer.first_name }}</p>"
-        "<ul>{% for item in cart.items %}<li>{{ item.title }}: {{ item.price }}</li>{% endfor %}</ul>",
+        "<ul>{% for item in cart.items %}<li>{{ item.title }}: {{ item.price }}</li>{% endfor %}"
+        "</ul>",
         "is_active": True,
     }
     made = Mail(**{**defaults, **values})

@@ -93,9 +93,8 @@ def test_only_active_actions_that_hear_the_group_are_reached():
 
 def test_a_star_in_a_pattern_stands_for_anything_and_all_else_for_itself():
     hears = Action(group="cart.*_ch").hears
-    assert [hears(group) for group in ("cart.left_ch", "cartXleft_ch", "cart._ch", "cart.left")] == [
-        True, False, True, False,
-    ]  # fmt: skip
+    groups = ("cart.left_ch", "cartXleft_ch", "cart._ch", "cart.left")
+    assert [hears(group) for group in groups] == [True, False, True, False]
 
 
 def test_one_delivery_for_an_event_action_and_address():

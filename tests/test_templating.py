@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (tables of cases read best with one case on a line)
 """What editors' templates can say, and what they cannot do."""
 
 import datetime
@@ -14,8 +15,7 @@ from django.utils import timezone, translation
 from django.utils.safestring import mark_safe
 from django.utils.translation import gettext_lazy
 
-from automation.rules.template_checks import Problem, check
-from automation.rules.templating import TemplateError, parse
+from automation.rules.templating import Problem, TemplateError, check, parse
 
 pytestmark = pytest.mark.sqlite_only
 
@@ -212,7 +212,9 @@ def test_text_that_calls_itself_safe_is_escaped_like_any_other() -> None:
 def test_entities_that_a_rich_editor_puts_between_braces_are_read() -> None:
     source = "{% if order.total &gt; 100 &amp;&nbsp;%}"
     assert check(source, None, html=True) != []
-    source = "<p>&gt;{% if order.total &gt;&nbsp;100 %}{{ nothing | default: &quot;x&quot; }}{% endif %}"
+    source = (
+        "<p>&gt;{% if order.total &gt;&nbsp;100 %}{{ nothing | default: &quot;x&quot; }}{% endif %}"
+    )
     assert render(source, html=True) == "<p>&gt;x"
 
 
@@ -408,6 +410,7 @@ DOUBLING = "{% for i in (1..64) %}"
         ("{% assign l = kb | split: '' %}{{ l | join: kb }}", "This makes a text of more than 500000 characters."),
         ("{% assign l = kb | split: '' %}" + DOUBLING + "{% assign l = l | concat: l %}{% endfor %}", "This makes a list of more than 10000 items."),
         ("{{ kb | append: kb | append: kb | append: kb | append: kb | append: kb | append: kb | append: kb | append: kb | append: kb | append: kb | split: '' }}", "This makes a list of more than 10000 items."),
+        ("{% assign l = kb | append: kb | split: 'z' %}" + DOUBLING + "{% assign l = l | concat: l %}{% endfor %}{{ l }}", "This makes a text of more than 500000 characters."),
         ("{% assign x = 10 %}" + DOUBLING + "{% assign x = x | times: x %}{% endfor %}", "This number is too large."),
         ("{% assign x = 10.5 %}" + DOUBLING + "{% assign x = x | times: x %}{% endfor %}", "This number is too large."),
         ("{{ '1e999999' | plus: 1 }}", "This number is too large."),
@@ -511,6 +514,13 @@ def test_templates_are_parsed_once_and_render_in_several_threads() -> None:
     assert results == {
         n: "".join(f"{i}{n}" for i in range(1, 201)) for n in range(8)
     }  # fmt: skip
+
+
+def test_large_templates_do_not_stay_in_memory() -> None:
+    first = parse("first{{ x }}")
+    for number in range(10):
+        parse(f"{number}" + "x" * 200_000)
+    assert parse("first{{ x }}") is not first
 
 
 # What is found without rendering ------------------------------------------------------------

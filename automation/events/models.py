@@ -68,10 +68,6 @@ class EventRecord(models.Model):
             row_pk=self.row_pk,
         )
 
-    def template_data(self) -> dict[str, Any]:
-        """What templates see of the event: its context, and the event itself."""
-        return template_data(self.as_event())
-
 
 def template_data(event: Event) -> dict[str, Any]:
     """What templates see of ``event``, recorded or only previewed."""

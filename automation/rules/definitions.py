@@ -115,7 +115,7 @@ def _check_form(data: Any) -> None:
 
 
 def _dump_one(kind: DefinedKind, thing: Any) -> dict[str, Any]:
-    entry = {name: thing._meta.get_field(name).value_to_string(thing) for name in kind.fields}
+    entry = {name: _value(thing, name) for name in kind.fields}
     if isinstance(thing, Rule):
         entry["conditions"] = [
             {
@@ -127,6 +127,13 @@ def _dump_one(kind: DefinedKind, thing: Any) -> dict[str, Any]:
             for condition in thing.conditions.all()
         ]
     return entry
+
+
+def _value(thing: Any, name: str) -> Any:
+    """A field's value as JSON has it, or as text."""
+    field = thing._meta.get_field(name)
+    value = field.value_from_object(thing)
+    return value if isinstance(value, str | int | None) else field.value_to_string(thing)
 
 
 def _load_one(kind: DefinedKind, entry: dict[str, Any]) -> bool:

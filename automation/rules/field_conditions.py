@@ -113,6 +113,8 @@ class FieldCondition(OnField):
         label = field_label(source, self.field)
         if said is None:
             return f"{label} {self.operator} {self.value}"
+        if isinstance(self.value, list) and len(self.value) == 1:
+            said = {ONE_OF: IS, NOT_ONE_OF: IS_NOT}.get(said, said)
         return f"{label} {said.label} {self._value_for_people(source)}".strip()
 
     def value_text(self) -> str:
@@ -235,7 +237,9 @@ class RelativeDateCondition(OnField):
         return f"{field_label(source, self.field)} {str(said.label).replace('…', span)}"
 
     def value_text(self) -> str:
-        return f"{self.amount} {self.unit}" if self.amount is not None else ""
+        if self.amount is None:
+            return ""
+        return f"{self.amount} {self.unit.removesuffix('s') if self.amount == 1 else self.unit}"
 
     def set_value_text(self, source: Source, text: str) -> None:
         found = re.fullmatch(r"\s*(\d{1,6})\s*(\w+)\s*", text)

@@ -2,7 +2,8 @@
 
 What a template or a history sees is not a row but the data taken from it. In the
 database that data is JSON, and JSON knows neither money nor moments; so those are
-written as objects of one key that names the type: ``{"$decimal": "12.50"}``.
+written as objects of one key that names the type: ``{"$decimal": "12.50"}``. A key of the
+data's own that starts with ``$`` is written with a second one.
 Reading gives back exactly what was written.
 """
 
@@ -37,7 +38,6 @@ _FROM_JSON: dict[str, Callable[[Any], Any]] = {
     "$date": datetime.date.fromisoformat,
     "$time": datetime.time.fromisoformat,
     "$duration": lambda value: datetime.timedelta(*value),
-    "$object": lambda value: value,
 }
 
 
@@ -53,9 +53,7 @@ def dumps(value: Any) -> str:
             default=_default,
             option=orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS,
         )
-        if b"\\u0000" not in text and b'"$' not in text:
-            return text.decode()
-        if b"\\u0000" not in text and not _has_own_markers(value):
+        if b"\\u0000" not in text and not (b'"$' in text and _has_own_markers(value)):
             return text.decode()
     except TypeError:
         pass  # a lone surrogate, a huge integer or an unknown type: the thorough way tells
@@ -64,7 +62,8 @@ def dumps(value: Any) -> str:
 
 def loads(text: str | bytes) -> Any:
     """The value that ``dumps`` was given (tuples come back as lists)."""
-    return json.loads(text, object_hook=_object_hook)
+    as_text = text if isinstance(text, str) else text.decode()
+    return json.loads(as_text, object_hook=_unescape if '"$$' in as_text else _typed)
 
 
 def text(value: str) -> str:
@@ -83,7 +82,7 @@ def _default(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} is not plain data: {value!r}")
 
 
-def _object_hook(found: dict[str, Any]) -> Any:
+def _typed(found: dict[str, Any]) -> Any:
     if len(found) == 1:
         ((key, value),) = found.items()
         if key in _FROM_JSON:
@@ -91,25 +90,34 @@ def _object_hook(found: dict[str, Any]) -> Any:
     return found
 
 
+def _unescape(found: dict[str, Any]) -> Any:
+    value = _typed(found)
+    if not isinstance(value, dict):
+        return value
+    return {key[1:] if key.startswith("$$") else key: value[key] for key in value}
+
+
 def _has_own_markers(value: Any) -> bool:
-    """Whether a dict of the data itself looks like one of our typed objects."""
+    """Whether the data itself has keys that could be taken for those of a typed object."""
     if isinstance(value, dict):
-        if len(value) == 1 and next(iter(value)) in _FROM_JSON:
-            return True
-        return any(_has_own_markers(item) for item in value.values())
+        return any(
+            (isinstance(key, str) and key.startswith("$")) or _has_own_markers(item)
+            for key, item in value.items()
+        )
     if isinstance(value, list | tuple):
         return any(_has_own_markers(item) for item in value)
     return False
+
+
+def _escaped(key: str) -> str:
+    return f"${key}" if key.startswith("$") else key
 
 
 def _cleaned(value: Any) -> Any:
     if isinstance(value, str):
         return text(value)
     if isinstance(value, dict):
-        cleaned = {text(str(key)): _cleaned(item) for key, item in value.items()}
-        if len(cleaned) == 1 and next(iter(cleaned)) in _FROM_JSON:
-            return {"$object": cleaned}
-        return cleaned
+        return {_escaped(text(str(key))): _cleaned(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_cleaned(item) for item in value]
     return value
@@ -121,8 +129,8 @@ class Encoder(json.JSONEncoder):
 
 
 class Decoder(json.JSONDecoder):
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**{**kwargs, "object_hook": _object_hook})
+    def decode(self, s: str, *args: Any) -> Any:
+        return loads(s)
 
 
 class PlainDataField(models.JSONField):

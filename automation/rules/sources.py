@@ -31,6 +31,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
 from automation.rules.fields import Field, Kind, kind_of, resolve, walk
+from automation.rules.templating import ANYTHING
 
 #: From what is known of some rows (in their order) to what is computed for each of them.
 Compute = Callable[[Sequence[Mapping[str, Any]], datetime], Iterable[Mapping[str, Any]]]
@@ -149,7 +150,7 @@ class Source:
     @cached_property
     def shape(self) -> dict[str, Any]:
         """What templates can name: nested dicts, one-element lists for related lists,
-        ``Field`` at the leaves (None for what is computed)."""
+        ``Field`` at the leaves; of what is computed nothing is known."""
         row: dict[str, Any] = {"id": Field("pk", kind=Kind.OTHER)}
         for path, known in self.resolved_fields.items():
             place(row, path, known)
@@ -159,7 +160,7 @@ class Source:
                 place(item, path, known)
             row[name] = [item]
         for name in self.computed:
-            row[name] = None
+            row[name] = ANYTHING
         return {self.row_name: row}
 
     def validate(self) -> None:

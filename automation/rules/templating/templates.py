@@ -7,8 +7,9 @@ Nothing but ``TemplateError`` ever comes out of here, whatever the template or t
 """
 
 import difflib
+import threading
+from collections import OrderedDict
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 from django.utils.translation import gettext as _
@@ -17,9 +18,10 @@ from liquid.builtin.expressions import Filter
 from liquid.exceptions import LiquidError, ResourceLimitError
 from liquid.token import TOKEN_EOF, TOKEN_OUTPUT, TOKEN_TAG
 
-from automation.rules import plain, template_values
-from automation.rules.template_expressions import harden
-from automation.rules.template_runtime import (
+from automation.rules import plain
+from automation.rules.templating import values
+from automation.rules.templating.expressions import harden
+from automation.rules.templating.runtime import (
     HTML,
     MAX_SECONDS,
     TEXT,
@@ -27,7 +29,7 @@ from automation.rules.template_runtime import (
     Context,
     LockedEnvironment,
 )
-from automation.rules.template_values import Data, Refused
+from automation.rules.templating.values import Data, Refused
 
 __all__ = ["Data", "Template", "TemplateError", "parse", "plain_data"]
 
@@ -60,7 +62,7 @@ def plain_data(data: Mapping[str, Any]) -> Data:
     """``data`` made ready for templates, once for several. Raises ``TemplateError`` if there
     is something in it that templates must not see."""
     try:
-        return template_values.plain_data(data)
+        return values.plain_data(data)
     except LiquidError as error:
         raise TemplateError(_reason(error)) from None
     except Exception as error:
@@ -106,18 +108,52 @@ class Template:
             raise template_error(reason, context.token) from error
 
 
-@lru_cache(maxsize=256)
 def parse(source: str, *, html: bool = False) -> Template:
     """``source`` ready to be rendered. Raises ``TemplateError`` for a mistake in it.
 
     With ``html`` values are escaped, and entities that a rich editor has put between braces
     (``&gt;``) are read as what they stand for. Templates are cached by their source.
     """
+    key = (source, html)
+    if (kept := _cache.get(key)) is not None:
+        return kept
     parsed = parse_tree(source, html=html)
     for used in parsed.filters:
         if used.name not in parsed.environment.filters:
             raise template_error(unknown_filter(used.name, parsed.environment), used.token)
-    return Template(parsed)
+    template = Template(parsed)
+    _cache.keep(key, template)
+    return template
+
+
+class _Cache:
+    """The templates used last. What counts is the length of all of them together: a parsed
+    template takes up to a hundred times its source."""
+
+    def __init__(self, longest: int) -> None:
+        self._longest = longest
+        self._length = 0
+        self._kept: OrderedDict[tuple[str, bool], Template] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: tuple[str, bool]) -> Template | None:
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+            return self._kept.get(key)
+
+    def keep(self, key: tuple[str, bool], template: Template) -> None:
+        with self._lock:
+            if key in self._kept:
+                return
+            self._kept[key] = template
+            self._length += len(key[0])
+            while self._length > self._longest:
+                (source, _html), _template = self._kept.popitem(last=False)
+                self._length -= len(source)
+
+
+_cache = _Cache(longest=1_000_000)
 
 
 def parse_tree(source: str, *, html: bool = False) -> Parsed:

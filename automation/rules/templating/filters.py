@@ -17,7 +17,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from markupsafe import Markup, escape
 
-from automation.rules.template_values import (
+from automation.rules.templating.values import (
     MAX_ITEMS,
     MAX_TEXT,
     Refused,

@@ -27,10 +27,10 @@ from liquid.builtin.expressions.primitive import Blank, Empty, FloatLiteral, Ran
 from liquid.builtin.tags.case_tag import _AnyExpression
 from liquid.expression import Expression
 
-from automation.rules.template_values import MAX_ITEMS, Refused, text, too_many, whole_number
+from automation.rules.templating.values import MAX_ITEMS, Refused, text, too_many, whole_number
 
 if TYPE_CHECKING:
-    from automation.rules.template_runtime import Context
+    from automation.rules.templating.runtime import Context
 
 # Comparing ----------------------------------------------------------------------------------
 

@@ -31,8 +31,8 @@ from liquid.builtin.tags.for_tag import ForNode
 from liquid.builtin.tags.tablerow_tag import TablerowNode
 from liquid.expression import Expression
 
-from automation.rules.template_filters import LIST_FILTERS, NUMBER_FILTERS, TEXT_FILTERS
-from automation.rules.templating import (
+from automation.rules.templating.filters import LIST_FILTERS, NUMBER_FILTERS, TEXT_FILTERS
+from automation.rules.templating.templates import (
     Parsed,
     TemplateError,
     parse_tree,
@@ -45,10 +45,10 @@ Shape = Mapping[str, Any]
 
 _VALUE: Any = None
 #: A value of which nothing is known: everything is allowed with it.
-_ANYTHING: Any = object()
+ANYTHING: Any = object()
 _FORLOOP = dict.fromkeys(
     ("name", "length", "index", "index0", "rindex", "rindex0", "first", "last")
-) | {"parentloop": _ANYTHING}
+) | {"parentloop": ANYTHING}
 _TABLEROWLOOP = {name: _VALUE for name in _FORLOOP if name not in ("name", "parentloop")} | (
     dict.fromkeys(("col", "col0", "col_first", "col_last", "row"))
 )
@@ -125,7 +125,7 @@ class _Checker:
     def _loop(self, node: ForNode | TablerowNode) -> None:
         expression = node.expression
         items = self._shape(expression.iterable)
-        if self.shape is not None and items is not _ANYTHING and not isinstance(items, list):
+        if self.shape is not None and items is not ANYTHING and not isinstance(items, list):
             self._problem(
                 _("“%s” is not a list, so there is nothing to go through.") % expression.iterable,
                 expression.iterable.token,
@@ -133,7 +133,7 @@ class _Checker:
         for bound in (expression.limit, expression.offset, expression.cols):
             if bound is not None:
                 self._shape(bound)
-        item = items[0] if isinstance(items, list) else _ANYTHING
+        item = items[0] if isinstance(items, list) else ANYTHING
         loop = (
             {"forloop": _FORLOOP} if isinstance(node, ForNode) else {"tablerowloop": _TABLEROWLOOP}
         )
@@ -146,7 +146,7 @@ class _Checker:
     def _assign(self, name: str, shape: Any) -> None:
         known = self.scopes[0]
         # Set twice to different things, perhaps in branches: it may be either.
-        known[name] = shape if name not in known or known[name] == shape else _ANYTHING
+        known[name] = shape if name not in known or known[name] == shape else ANYTHING
 
     # What an expression is ------------------------------------------------------------------
 
@@ -162,7 +162,7 @@ class _Checker:
             self._shape(child)
         if isinstance(expression, RangeLiteral):
             return [_VALUE]
-        return _ANYTHING if isinstance(expression, LoopExpression) else _VALUE
+        return ANYTHING if isinstance(expression, LoopExpression) else _VALUE
 
     def _filtered(self, expression: FilteredExpression, shape: Any, used: Filter) -> Any:
         for argument in used.args:
@@ -170,7 +170,7 @@ class _Checker:
         name = used.name
         if isinstance(shape, Mapping) and name in TEXT_FILTERS | NUMBER_FILTERS | LIST_FILTERS:
             self._whole_group(expression, shape, used.token)
-            return _ANYTHING
+            return ANYTHING
         if name in LIST_FILTERS and isinstance(shape, list):
             self._field(shape[0], used)
             if name in _KEEP_THE_LIST:
@@ -179,7 +179,7 @@ class _Checker:
                 return shape[0]
         if name in TEXT_FILTERS | NUMBER_FILTERS and name != "split":
             return _VALUE
-        return _ANYTHING
+        return ANYTHING
 
     def _field(self, item: Any, used: Filter) -> None:
         """``where: "titel"`` names a field of the list's items."""
@@ -193,12 +193,12 @@ class _Checker:
         for inner in path.children():
             self._shape(inner)
         if self.shape is None:
-            return _ANYTHING
-        shape: Any = _ANYTHING
+            return ANYTHING
+        shape: Any = ANYTHING
         for depth, key in enumerate(path.path):
             known: Any = self._names() if not depth else shape
-            if known is _ANYTHING or (isinstance(key, Path) and not isinstance(known, list)):
-                return _ANYTHING
+            if known is ANYTHING or (isinstance(key, Path) and not isinstance(known, list)):
+                return ANYTHING
             if isinstance(key, Path):
                 shape = known[0]
                 continue
@@ -210,7 +210,7 @@ class _Checker:
                 shape = known[0]
             else:
                 self._unknown([*path.path], depth, known, path.token)
-                return _ANYTHING
+                return ANYTHING
         return shape
 
     def _names(self) -> dict[str, Any]:
@@ -223,7 +223,7 @@ class _Checker:
         self.problems[Problem(line, column, message)] = None
 
     def _printable(self, expression: Expression, shape: Any) -> None:
-        if self.shape is None or shape is _ANYTHING:
+        if self.shape is None or shape is ANYTHING:
             return
         filtered = isinstance(expression, FilteredExpression) and expression.filters
         if isinstance(shape, Mapping):

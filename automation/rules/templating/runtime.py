@@ -39,9 +39,9 @@ from liquid.stream import TokenStream
 from liquid.tag import Tag
 from liquid.utils import ReadOnlyChainMap
 
-from automation.rules.template_filters import filters
-from automation.rules.template_lexer import MAX_NESTING, liquid_lines, tokens
-from automation.rules.template_values import (
+from automation.rules.templating.filters import filters
+from automation.rules.templating.lexer import MAX_NESTING, liquid_lines, tokens
+from automation.rules.templating.values import (
     MAX_TEXT,
     MAX_VARIABLES,
     Data,
@@ -288,7 +288,7 @@ def _placed(tag: type[Tag]) -> type[Tag]:
         def get_node(self, stream: TokenStream) -> Node:
             start = stream.current
             try:
-                return super().get_node(stream)  # type: ignore[no-any-return]
+                return super().get_node(stream)
             except LiquidError as error:
                 if error.token is None or error.token.start_index < 0:
                     error.token = start

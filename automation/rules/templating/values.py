@@ -144,8 +144,12 @@ def bounded(value: Any) -> Any:
     if isinstance(value, str):
         if len(value) > MAX_TEXT:
             raise too_long()
-    elif isinstance(value, list) and len(value) > MAX_ITEMS:
-        raise too_many()
+    elif isinstance(value, list):
+        if len(value) > MAX_ITEMS:
+            raise too_many()
+        # A list of ten thousand times the same long text is small until it is printed.
+        if sum(len(item) for item in value if isinstance(item, str)) > MAX_TEXT:
+            raise too_long()
     return value
 
 

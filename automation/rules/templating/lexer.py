@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from liquid import Token
 from liquid.token import TOKEN_COMMENT, TOKEN_CONTENT, TOKEN_EXPRESSION, TOKEN_OUTPUT, TOKEN_TAG
 
-from automation.rules.template_values import Refused
+from automation.rules.templating.values import Refused
 
 #: The longest template, in characters.
 MAX_SOURCE = 256 * 1024

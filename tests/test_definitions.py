@@ -1,0 +1,119 @@
+"""Definitions travel between sites by name: all of a file or nothing."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from automation.demo.definitions import FILE, load_definitions
+from automation.rules import definitions
+from automation.rules.models import Condition, Segment
+from generators.models import Generator
+from mails.models import Mail
+from tests import shop
+
+pytestmark = pytest.mark.django_db
+
+
+def demo() -> Any:
+    return json.loads(FILE.read_text(encoding="utf-8"))
+
+
+def test_what_is_exported_is_what_was_imported():
+    definitions.load(demo())
+    assert definitions.dump() == {
+        **demo(),
+        **{kind: sorted(demo()[kind], key=lambda entry: entry["slug"]) for kind in
+           ("segments", "generators", "mails")},
+    }  # fmt: skip
+
+
+def test_what_arrives_is_not_armed():
+    definitions.load(demo())
+    Mail.objects.update(is_active=True)
+    Generator.objects.update(state="armed", next_run_at=shop.NOW)
+    report = definitions.load(demo())
+    assert (report.created, report.changed) == ({}, {"segments": 1, "generators": 5, "mails": 5})
+    assert {g.state for g in Generator.objects.all()} == {"draft"}
+    assert not Mail.objects.filter(is_active=True).exists()
+    assert Condition.objects.count() == 9
+
+
+def test_the_demo_loads_and_arms_its_definitions_once():
+    load_definitions()
+    assert Generator.objects.filter(state="armed").count() == 5
+    Generator.objects.update(state="paused")
+    load_definitions()
+    assert Generator.objects.filter(state="paused").count() == 5
+
+
+def changed(**changes: Any) -> Any:
+    return {**demo(), **changes}
+
+
+def first(kind: str, **changes: Any) -> Any:
+    entries = demo()[kind]
+    return changed(**{kind: [{**entries[0], **changes}, *entries[1:]]})
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        ([], "This is not a file of definitions."),
+        (changed(version=2), "The file is of version 2; this site reads version 1."),
+        (changed(users=[]), "“users” is not known. Known are: segments, generators, mails."),
+        (changed(mails={}), "mails must be a list of objects."),
+        (changed(mails=["x"]), "mails must be a list of objects."),
+        (first("mails", body="{{ cart.totl }}"),
+         "mails[0].body: Line 1, column 4: “cart.totl” is not known here. "
+         "Did you mean “cart.total”?"),
+        (first("mails", colour="red"),
+         "mails[0]: Unknown: colour. Known are: slug, name, group, subject, body, to, from_email."),
+        (first("generators", every_minutes="often"),
+         "generators[0].every_minutes: “often” value must be an integer."),
+        (first("generators", source="demo.nothing"),
+         "generators[0].group_template: The source “demo.nothing” is not registered in this "
+         "project."),
+        (first("generators", conditions=[{"field": "status", "operator": "field.one_of",
+                                          "value": "lost"}]),
+         "generators[0].conditions[0]: “lost” is not one of the choices: open, ordered."),
+        (first("segments", slug=""), "segments[0].slug: This field cannot be blank."),
+    ],
+)  # fmt: skip
+def test_a_wrong_file_says_where_and_why_and_writes_nothing(data: Any, problem: str):
+    with pytest.raises(definitions.DefinitionError) as refused:
+        definitions.load(data)
+    assert refused.value.problems == [problem]
+    assert Segment.objects.count() == Generator.objects.count() == Mail.objects.count() == 0
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b'{"version": 1, ', "is not JSON: line 1, column 16"),
+        (b'{"version": "\xff"}', "is not UTF-8 text (byte 13)."),
+        (b"[]", "Nothing was imported.\nThis is not a file of definitions."),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_one_clear_error(
+    tmp_path: Path, content: bytes, message: str
+):
+    file = tmp_path / "definitions.json"
+    file.write_bytes(content)
+    with pytest.raises(CommandError) as refused:
+        call_command("import_definitions", str(file))
+    assert message in str(refused.value)
+
+
+def test_the_commands_are_each_others_opposite(tmp_path: Path, capsys: Any):
+    definitions.load(demo())
+    call_command("export_definitions")
+    file = tmp_path / "definitions.json"
+    file.write_text(capsys.readouterr().out, encoding="utf-8")
+    call_command("import_definitions", str(file))
+    assert capsys.readouterr().out.split() == [
+        "generators", "0", "created", "5", "changed", "mails", "0", "created", "5", "changed",
+        "segments", "0", "created", "1", "changed",
+    ]  # fmt: skip

@@ -1,0 +1,221 @@
+"""What happens to messages, with a real mail server on the other side."""
+
+import datetime
+import smtplib
+from typing import Any
+
+import pytest
+from django.core.mail.backends.smtp import EmailBackend
+from django.utils import timezone
+
+from automation.demo.models import Cart
+from automation.events import Event, record
+from automation.events.models import EventRecord
+from automation.events.outbox import State
+from generators import running
+from mails.delivery import deliver
+from mails.models import Mail, Message
+from tests import shop
+from tests.smtp import SmtpServer
+
+pytestmark = pytest.mark.django_db
+
+
+def queue(*addresses: str, **values: Any) -> Mail:
+    """A mail with a queued message to each address."""
+    mail = shop.mail(**values)
+    context = {"cart": {"customer": {"first_name": "O'Brien & <b>Co</b>"}, "items": []}}
+    record(Event("cart_left", f"to {a} {n}", context, recipient=a) for n, a in enumerate(addresses))
+    return mail
+
+
+def deliver_due(now: datetime.datetime | None = None) -> None:
+    deliver(Message.objects.claim(now or timezone.now()))
+
+
+def messages() -> list[tuple[str, str]]:
+    return list(Message.objects.order_by("pk").values_list("state", "reason"))
+
+
+def test_a_batch_goes_out_over_one_connection(smtp_server: SmtpServer):
+    queue("a@example.com", "b@example.com", "c@example.com")
+    deliver_due()
+    assert [received.recipients for received in smtp_server.received] == [
+        ("a@example.com",), ("b@example.com",), ("c@example.com",),
+    ]  # fmt: skip
+    assert smtp_server.connections == 1
+    assert messages() == [("sent", "")] * 3
+    message = Message.objects.first()
+    assert message is not None
+    assert message.handed_at is not None
+    assert message.sent_at is not None
+    assert message.html.encode() in smtp_server.received[0].html.replace("\r\n", "\n").encode()
+
+
+def test_a_name_is_literal_in_the_subject_and_escaped_in_html(smtp_server: SmtpServer):
+    queue("a@example.com")
+    deliver_due()
+    (received,) = smtp_server.received
+    assert received.subject == "O'Brien & <b>Co</b>, your cart waits"
+    assert "<b>Co</b>" not in received.html
+    assert "Dear O'Brien & <b>Co</b>" in received.text
+
+
+def test_a_server_out_of_reach_leaves_everything_queued_and_it_goes_out_later(
+    smtp_server: SmtpServer,
+):
+    queue("a@example.com", "b@example.com")
+    smtp_server.stop()
+    deliver_due()
+    for state, reason in messages():
+        assert state == State.QUEUED
+        assert reason.startswith("The mail server cannot be used: ")
+        assert "refused" in reason
+    assert list(Message.objects.values_list("attempts", flat=True)) == [0, 0]
+    smtp_server.start()
+    deliver_due()
+    assert smtp_server.received == []  # its pause is not over yet
+    Message.objects.update(not_before=timezone.now())
+    deliver_due()
+    assert len(smtp_server.received) == 2
+    assert messages() == [("sent", ""), ("sent", "")]
+
+
+def test_a_refused_address_fails_alone_with_the_servers_words(smtp_server: SmtpServer):
+    smtp_server.refuse_recipients["b@example.com"] = "550 5.1.1 No such person"
+    queue("a@example.com", "b@example.com", "c@example.com")
+    deliver_due()
+    assert messages() == [
+        ("sent", ""), ("failed", "550 5.1.1 No such person"), ("sent", ""),
+    ]  # fmt: skip
+    assert smtp_server.connections == 1
+
+
+def test_a_temporary_refusal_is_tried_again_later(smtp_server: SmtpServer):
+    smtp_server.refuse_with = "451 4.3.0 Come back later"
+    queue("a@example.com")
+    deliver_due()
+    message = Message.objects.get()
+    assert (message.state, message.reason) == ("queued", "451 4.3.0 Come back later")
+    assert message.attempts == 1
+    assert message.not_before > timezone.now()
+    smtp_server.refuse_with = None
+    Message.objects.update(not_before=timezone.now())
+    deliver_due()
+    assert messages() == [("sent", "")]
+
+
+def test_a_connection_that_breaks_after_the_hand_over_leaves_it_unknown(
+    smtp_server: SmtpServer, monkeypatch: pytest.MonkeyPatch
+):
+    queue("a@example.com", "b@example.com")
+    send = EmailBackend.send_messages
+
+    def break_after_the_first(self: EmailBackend, emails: Any) -> int:
+        if emails[0].to == ["a@example.com"]:
+            send(self, emails)
+            raise smtplib.SMTPServerDisconnected("Connection unexpectedly closed")
+        return send(self, emails)
+
+    monkeypatch.setattr(EmailBackend, "send_messages", break_after_the_first)
+    deliver_due()
+    assert messages() == [
+        ("unknown", "The connection broke before the server answered: "
+                    "Connection unexpectedly closed"),
+        ("sent", ""),
+    ]  # fmt: skip
+    Message.objects.update(not_before=timezone.now())
+    deliver_due()
+    assert len(smtp_server.received) == 2  # the unknown one was not guessed
+
+
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [
+        ("", "There is no address."),
+        ("ann", "“ann” is not a mail address."),
+        ("a@example.com, b@example.com", "“a@example.com, b@example.com” is not a mail address."),
+        ("a@example.com\r\nBcc: b@example.com",
+         "“a@example.com\r\nBcc: b@example.com” is not a mail address."),
+    ],
+)  # fmt: skip
+def test_an_address_that_is_none_is_skipped_with_its_reason(
+    smtp_server: SmtpServer, address: str, reason: str
+):
+    queue(address)
+    deliver_due()
+    assert messages() == [("skipped", reason)]
+    assert smtp_server.received == []
+
+
+def test_an_international_domain_is_reached(smtp_server: SmtpServer):
+    queue("ann@bücher.example")
+    deliver_due()
+    assert [received.recipients for received in smtp_server.received] == [
+        ("ann@xn--bcher-kva.example",)
+    ]
+
+
+def test_a_mail_that_cannot_be_rendered_fails_its_own_message_only(smtp_server: SmtpServer):
+    mail = shop.mail(group="g*", subject="Hello {{ name }}", body="<p>Hello</p>")
+    record([Event("g1", "1", {"name": "Ann"}, recipient="a@example.com")])
+    record([Event("g2", "2", {}, recipient="b@example.com")])
+    deliver_due()
+    assert mail.messages.count() == 2
+    (sent, failed) = messages()
+    assert sent == ("sent", "")
+    assert failed[0] == "failed"
+    assert "name" in failed[1]
+    assert len(smtp_server.received) == 1
+
+
+def test_a_row_deleted_between_event_and_mail_changes_nothing(smtp_server: SmtpServer):
+    shop.mail()
+    shop.cart(shop.customer(first_name="Zoë", email="zoe@example.com"))
+    running.run(shop.generator(), shop.NOW)
+    Cart.objects.all().delete()
+    deliver_due()
+    (received,) = smtp_server.received
+    assert received.subject == "Zoë, your cart waits"
+    assert "Lamp: 99.90" in received.text
+
+
+def test_one_address_for_all_of_a_group(smtp_server: SmtpServer):
+    queue("a@example.com", "b@example.com", to="shop@example.com")
+    deliver_due()
+    assert [received.recipients for received in smtp_server.received] == [
+        ("shop@example.com",)
+    ] * 2
+
+
+def test_a_claim_lost_before_the_hand_over_sends_nothing(smtp_server: SmtpServer):
+    queue("a@example.com")
+    batch = Message.objects.claim(timezone.now())
+    Message.objects.update(state=State.QUEUED, token=None, lease_until=None)
+    deliver(batch)
+    assert smtp_server.received == []
+    assert messages() == [("queued", "")]
+
+
+def test_what_a_claim_has_no_time_left_for_is_given_back(smtp_server: SmtpServer, settings: Any):
+    settings.AUTOMATION = {"DELIVERY_LEASE": 1}
+    queue("a@example.com")
+    deliver_due()
+    assert messages() == [("queued", "")]
+    assert smtp_server.received == []
+
+
+def test_every_message_has_its_identity_from_the_start(smtp_server: SmtpServer, settings: Any):
+    settings.AUTOMATION = {"MESSAGE_ID_DOMAIN": "mail.example.com"}
+    queue("a@example.com")
+    identity = f"<{Message.objects.get().uuid}@mail.example.com>"
+    deliver_due()
+    assert smtp_server.received[0].message["Message-ID"] == identity
+
+
+def test_an_event_from_code_reaches_a_mail_too(smtp_server: SmtpServer):
+    shop.mail(group="parcel_lost", subject="Lost: {{ number }}", body="<p>Sorry.</p>")
+    record([Event("parcel_lost", "parcel 1", {"number": 7}, recipient="a@example.com")])
+    deliver_due()
+    assert [received.subject for received in smtp_server.received] == ["Lost: 7"]
+    assert EventRecord.objects.get().rule is None
