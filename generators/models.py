@@ -7,6 +7,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from polymorphic.managers import PolymorphicManager, PolymorphicQuerySet
@@ -148,20 +149,28 @@ class Generator(Rule):
         except BrokenRule as error:
             raise ValidationError(str(error)) from error
         self.state, self.state_reason, self.next_run_at = State.ARMED, "", now
-        self.save()
+        self.save(update_fields=["state", "state_reason", "next_run_at"])
 
     def pause(self, reason: str = "") -> None:
         """It makes no more events until it is armed again."""
         self.state, self.state_reason, self.next_run_at = State.PAUSED, reason, None
-        self.save()
+        self.save(update_fields=["state", "state_reason", "next_run_at"])
 
     def disarm(self) -> None:
         """Make it a draft again, without saving."""
         self.state, self.state_reason, self.next_run_at = State.DRAFT, "", None
 
-    def claim(self, now: datetime.datetime) -> bool:
-        """Take the generator for one run by this worker. False if another one has it."""
-        token = uuid.uuid4()
+    def reschedule(self) -> None:
+        """Let an armed generator follow a trigger that was changed, without saving."""
+        if self.state == State.ARMED:
+            self.next_run_at = self.next_run_after(timezone.now())
+
+    def claim(self) -> bool:
+        """Take the generator for one run by this worker. False if another one has it.
+
+        Claims hold by the clock of the wall, whichever moment the rule is evaluated at.
+        """
+        token, now = uuid.uuid4(), timezone.now()
         free = Generator.objects.filter(pk=self.pk).filter(
             Q(lease_until=None) | Q(lease_until__lt=now)
         )
@@ -171,16 +180,16 @@ class Generator(Rule):
         self.lease_token, self.lease_until = token, lease_until
         return True
 
-    def renew_claim(self, now: datetime.datetime) -> bool:
+    def renew_claim(self) -> bool:
         """Say that the run is alive. False if another worker has taken over."""
-        lease_until = now + datetime.timedelta(seconds=conf.get().RUN_LEASE)
+        lease_until = timezone.now() + datetime.timedelta(seconds=conf.get().RUN_LEASE)
         owned = Generator.objects.filter(pk=self.pk, lease_token=self.lease_token)
         return owned.update(lease_until=lease_until) == 1
 
-    def finish_claim(self, now: datetime.datetime) -> None:
-        """Give the generator back; its next run is the first one after ``now``."""
+    def finish_claim(self) -> None:
+        """Give the generator back; its next run is the first one from now on."""
         owned = Generator.objects.filter(pk=self.pk, lease_token=self.lease_token)
-        owned.filter(state=State.ARMED).update(next_run_at=self.next_run_after(now))
+        owned.filter(state=State.ARMED).update(next_run_at=self.next_run_after(timezone.now()))
         owned.update(lease_token=None, lease_until=None, offered_at=None)
 
 

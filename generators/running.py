@@ -13,6 +13,7 @@ The steps, for any number of rows:
 import datetime
 import logging
 import traceback
+import uuid
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -55,7 +56,7 @@ def run(generator: Generator, now: datetime.datetime) -> Outcome | None:
     Idempotent. None if another worker is running it already. Errors are written on the
     run; a rule that cannot be asked pauses its generator with the reason.
     """
-    if not generator.claim(now):
+    if not generator.claim():
         return None
     started = timezone.now()
     attempt = _Attempt(generator, now)
@@ -73,7 +74,7 @@ def run(generator: Generator, now: datetime.datetime) -> Outcome | None:
             error="".join(traceback.format_exception_only(error)).strip(),
         )
     attempt.write_down(outcome, timezone.now() - started)
-    generator.finish_claim(now)
+    generator.finish_claim()
     return outcome
 
 
@@ -113,7 +114,7 @@ class _Attempt:
             chunk = list(pks[start : start + size])
             rows = matching.filter(pk__in=chunk)
             self.new += writer.write(list(events(self.generator, rows, self.now)))
-            if not self.generator.renew_claim(timezone.now()):
+            if not self.generator.renew_claim():
                 raise RuntimeError("Another worker has taken this run over.")
 
     def _start_row(self) -> None:
@@ -188,13 +189,21 @@ def _group(template: Template, event: Event) -> str:
 
 def pk_text(pk: Any) -> str:
     """A primary key as keys of events write it; the same that ``_with_key`` computes."""
-    return str(pk).replace("-", "") if hasattr(pk, "hex") and not isinstance(pk, int) else str(pk)
+    return pk.hex if isinstance(pk, uuid.UUID) else str(pk)
+
+
+def pk_field(model: type[models.Model]) -> Any:
+    """The field that holds the primary key, also where the key is a row of another table."""
+    field: Any = model._meta.pk
+    while field.remote_field:
+        field = field.target_field
+    return field
 
 
 def _with_key(rows: QuerySet[Any], generator: Generator, now: datetime.datetime) -> QuerySet[Any]:
     """``rows`` with the key of the event that each makes, computed by the database."""
-    pk: Any = Cast("pk", models.CharField(max_length=100))
-    if isinstance(rows.model._meta.pk, models.UUIDField):
+    pk: Any = Cast("pk", models.TextField())
+    if isinstance(pk_field(rows.model), models.UUIDField):
         pk = Replace(pk, Value("-"), Value(""))
     key = Concat(
         Value(generator.key_prefix()),
@@ -212,7 +221,7 @@ def _recorded() -> Exists:
 def _windows(rows: QuerySet[Any]) -> Iterator[Sequence[Any]]:
     """The primary keys of ``rows`` in ascending order, a bounded number at a time."""
     pks: Sequence[Any]
-    whole = isinstance(rows.model._meta.pk, models.IntegerField)
+    whole = isinstance(pk_field(rows.model), models.IntegerField)
     last = None
     while True:
         window = rows.order_by("pk").values_list("pk", flat=True)

@@ -78,7 +78,7 @@ def test_an_overdue_generator_runs_once_and_not_once_for_each_missed_run():
 def test_a_run_that_was_killed_is_taken_up_again():
     shop.cart()
     generator, now = shop.generator(), timezone.now()
-    assert generator.claim(now)  # and dies
+    assert generator.claim()  # and dies
     offer_due(now + MINUTE)
     assert tasks() == []
     offer_due(now + 11 * MINUTE)

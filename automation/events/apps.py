@@ -10,7 +10,9 @@ class EventsConfig(AppConfig):
     verbose_name = _("Events")
 
     def ready(self) -> None:
-        from automation.events.schedule import ensure_tick
+        from automation.events.schedule import ensure_tick, tick_signal
+        from automation.events.tasks import ring_for_deliveries
 
+        tick_signal.connect(ring_for_deliveries, dispatch_uid="automation_events.deliveries")
         post_migrate.connect(ensure_tick, sender=self)
         autodiscover_modules("listeners")

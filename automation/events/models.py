@@ -31,7 +31,7 @@ class EventRecord(models.Model):
         verbose_name=gettext_lazy("made by"),
     )
     row_model = models.CharField(gettext_lazy("kind of row"), max_length=100, blank=True)
-    row_pk = models.CharField(gettext_lazy("row"), max_length=100, blank=True)
+    row_pk = models.CharField(gettext_lazy("row"), max_length=255, blank=True)
     recipient = models.CharField(gettext_lazy("person"), max_length=320, blank=True)
     language = models.CharField(gettext_lazy("language"), max_length=20, blank=True)
     time_zone = models.CharField(gettext_lazy("time zone"), max_length=50, blank=True)

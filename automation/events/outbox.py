@@ -54,7 +54,8 @@ class DeliveryQuerySet(models.QuerySet[Any]):
         with transaction.atomic(using=database):
             due = self.using(database).due(now)
             if features.has_select_for_update_skip_locked:
-                due = due.select_for_update(skip_locked=True, of=("self",))
+                of = ("self",) if features.has_select_for_update_of else ()
+                due = due.select_for_update(skip_locked=True, of=of)
             chosen = list(due.values_list("pk", flat=True)[: limit or settings.DELIVERY_BATCH])
             if not chosen:
                 return []

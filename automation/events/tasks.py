@@ -1,6 +1,8 @@
 """What the cluster calls: thin, without results, repeatable at any time."""
 
+import datetime
 import logging
+from typing import Any
 
 from django.apps import apps
 from django.utils import timezone
@@ -14,15 +16,20 @@ logger = logging.getLogger(__name__)
 
 
 def tick() -> None:
-    """Once a minute: find what dead workers left, and ring for everything that is due."""
+    """Once a minute: everybody finds what is due and what dead workers left."""
     now = timezone.now()
-    for model in delivery_models():
-        model._default_manager.sweep(now)
-        if model._default_manager.due(now).exists():
-            bell.enqueue(bell.DELIVER_TASK, model._meta.label)
     for receiver, error in tick_signal.send_robust(sender=None, now=now):
         if isinstance(error, Exception):
             logger.error("The tick failed in %r", receiver, exc_info=error)
+
+
+def ring_for_deliveries(now: datetime.datetime, **kwargs: Any) -> None:
+    """Queue again what dead workers left, and ring for every kind of delivery that is due."""
+    for model in delivery_models():
+        deliveries = model._default_manager
+        deliveries.sweep(now)
+        if deliveries.due(now).exists():
+            bell.enqueue(bell.DELIVER_TASK, model._meta.label)
 
 
 def deliver(label: str) -> None:

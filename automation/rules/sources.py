@@ -165,6 +165,11 @@ class Source:
 
     def validate(self) -> None:
         """Raise ``ImproperlyConfigured`` for whatever of the declaration cannot work."""
+        if isinstance(self.model._meta.pk, models.CompositePrimaryKey):
+            raise ImproperlyConfigured(
+                f"{self.key}: {self.model._meta.label} has a composite primary key; events need "
+                "one value that names a row."
+            )
         names = set(self.resolved_fields)
         for name, (_items, fields) in self.resolved_lists.items():
             if not fields:

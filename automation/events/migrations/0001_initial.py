@@ -38,7 +38,7 @@ class Migration(migrations.Migration):
                 ('key', models.CharField(max_length=255, verbose_name='key')),
                 ('group', models.CharField(max_length=100, verbose_name='group')),
                 ('row_model', models.CharField(blank=True, max_length=100, verbose_name='kind of row')),
-                ('row_pk', models.CharField(blank=True, max_length=100, verbose_name='row')),
+                ('row_pk', models.CharField(blank=True, max_length=255, verbose_name='row')),
                 ('recipient', models.CharField(blank=True, max_length=320, verbose_name='person')),
                 ('language', models.CharField(blank=True, max_length=20, verbose_name='language')),
                 ('time_zone', models.CharField(blank=True, max_length=50, verbose_name='time zone')),
