@@ -13,7 +13,6 @@ The steps, for any number of rows:
 import datetime
 import logging
 import traceback
-import uuid
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -21,7 +20,7 @@ from typing import Any
 
 from django.db import models
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Value
-from django.db.models.functions import Cast, Concat, Replace
+from django.db.models.functions import Concat
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -29,6 +28,7 @@ from automation.events.event import Event
 from automation.events.models import EventRecord, template_data
 from automation.events.recording import Writer
 from automation.rules import conf
+from automation.rules.keys import key_expression, key_field, key_text
 from automation.rules.models import BrokenRule
 from automation.rules.snapshot import snapshots
 from automation.rules.templating import Template, TemplateError, parse
@@ -164,7 +164,7 @@ def events(generator: Generator, rows: QuerySet[Any], now: datetime.datetime) ->
     source = generator.source_or_error()
     prefix, suffix = generator.key_prefix(), generator.key_suffix(now)
     for snapshot in snapshots(source, rows, now):
-        pk = pk_text(snapshot.pk)
+        pk = key_text(snapshot.pk)
         event = Event(
             group=generator.group_template.strip(),
             key=f"{prefix}{pk}{suffix}",
@@ -187,27 +187,11 @@ def _group(template: Template, event: Event) -> str:
     return group
 
 
-def pk_text(pk: Any) -> str:
-    """A primary key as keys of events write it; the same that ``_with_key`` computes."""
-    return pk.hex if isinstance(pk, uuid.UUID) else str(pk)
-
-
-def pk_field(model: type[models.Model]) -> Any:
-    """The field that holds the primary key, also where the key is a row of another table."""
-    field: Any = model._meta.pk
-    while field.remote_field:
-        field = field.target_field
-    return field
-
-
 def _with_key(rows: QuerySet[Any], generator: Generator, now: datetime.datetime) -> QuerySet[Any]:
     """``rows`` with the key of the event that each makes, computed by the database."""
-    pk: Any = Cast("pk", models.TextField())
-    if isinstance(pk_field(rows.model), models.UUIDField):
-        pk = Replace(pk, Value("-"), Value(""))
     key = Concat(
         Value(generator.key_prefix()),
-        pk,
+        key_expression(rows.model),
         Value(generator.key_suffix(now)),
         output_field=models.CharField(),
     )
@@ -221,7 +205,7 @@ def _recorded() -> Exists:
 def _windows(rows: QuerySet[Any]) -> Iterator[Sequence[Any]]:
     """The primary keys of ``rows`` in ascending order, a bounded number at a time."""
     pks: Sequence[Any]
-    whole = isinstance(pk_field(rows.model), models.IntegerField)
+    whole = isinstance(key_field(rows.model), models.IntegerField)
     last = None
     while True:
         window = rows.order_by("pk").values_list("pk", flat=True)

@@ -173,4 +173,6 @@ def _to_page(generator: Generator) -> HttpResponseRedirect:
 
 
 def _log(request: HttpRequest, generator: Generator, what: str) -> None:
-    LogEntry.objects.log_actions(request.user.pk or 0, [generator], CHANGE, what, single_object=True)
+    LogEntry.objects.log_actions(
+        request.user.pk or 0, [generator], CHANGE, what, single_object=True
+    )

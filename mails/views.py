@@ -20,7 +20,7 @@ from django.utils.translation import gettext as _
 
 from automation.events.event import Event
 from automation.events.groups import producers
-from automation.events.models import EventRecord, group_pattern, template_data
+from automation.events.models import EventRecord, group_pattern
 from automation.rules import plain
 from automation.rules.models import BrokenRule
 from automation.rules.templating import TemplateError

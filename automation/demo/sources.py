@@ -24,6 +24,7 @@ sources.register(
                 ["number", "status", "total", "currency", "created_at"],
                 order_by=["-created_at"],
                 limit=10,
+                dated_by="created_at",
             )
         },
         annotations={

@@ -17,7 +17,7 @@ class ConditionInline(admin.TabularInline):
     model = Condition
     form = forms.ConditionLine
     formset = forms.ConditionLines
-    fields = ("joined_by", "field", "operator", "value")
+    fields = ("joined_by", "field", "operator", "value", "within", "among")
     extra = 2
     template = "admin/automation_rules/condition_lines.html"
     verbose_name = _("condition")

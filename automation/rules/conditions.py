@@ -3,7 +3,7 @@
 import datetime
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
@@ -28,12 +28,30 @@ class Asks(Protocol):
     """What is needed of a condition to evaluate it, saved or not."""
 
     joined_by: str
+    field: str
 
-    def paths(self) -> Iterable[str]: ...
+    def subject(self, source: Source) -> Field: ...
 
-    def to_q(self, source: Source, now: datetime.datetime) -> Q: ...
+    def expression(self, source: Source, now: datetime.datetime) -> Any: ...
+
+    def to_q(self, source: Source, now: datetime.datetime, path: str) -> Q: ...
 
     def sentence(self, source: Source) -> str: ...
+
+
+@dataclass(frozen=True)
+class Question:
+    """A condition made ready to be asked: where its subject stands in the query, and what it
+    asks about it."""
+
+    condition: Asks
+    subject: Field
+    path: str
+    q: Q
+
+    @property
+    def joined_by(self) -> str:
+        return self.condition.joined_by
 
 
 def matching(source: Source, conditions: Iterable[Asks], now: datetime.datetime) -> QuerySet[Any]:
@@ -43,23 +61,43 @@ def matching(source: Source, conditions: Iterable[Asks], now: datetime.datetime)
     An "or" binds a condition to the one above: *A, or B; C* is *(A or B) and C*.
     Raises ``UnknownField`` if a condition names a field that the source does not have.
     """
-    listed = list(conditions)
-    for condition in listed:
-        for path in condition.paths():
-            source.field(path)
-    needed = {path for condition in listed for path in condition.paths()}
-    combined = Q()
-    for group in grouped(listed):
+    rows, questions = prepared(source, conditions, now)
+    for group in grouped(questions):
         either = Q()
-        for condition in group:
-            either |= condition.to_q(source, now)
-        combined &= either
-    return source.rows(needed).filter(combined)
+        for question in group:
+            either |= question.q
+        rows = rows.filter(either)
+    return rows
 
 
-def grouped(conditions: Sequence[Asks]) -> list[list[Asks]]:
+def prepared(
+    source: Source, conditions: Iterable[Asks], now: datetime.datetime
+) -> tuple[QuerySet[Any], list[Question]]:
+    """All rows of ``source``, with whatever ``conditions`` ask about, and their questions."""
+    questions, expressions, paths = [], {}, []
+    for index, condition in enumerate(conditions):
+        subject = condition.subject(source)
+        expression = condition.expression(source, now)
+        path = condition.field if expression is None else f"_line{index}"
+        if expression is None:
+            paths.append(path)
+        else:
+            expressions[path] = expression
+        questions.append(Question(condition, subject, path, condition.to_q(source, now, path)))
+    return source.rows(paths).alias(**expressions), questions
+
+
+class _Joined(Protocol):
+    @property
+    def joined_by(self) -> str: ...
+
+
+JoinedType = TypeVar("JoinedType", bound=_Joined)
+
+
+def grouped(conditions: Sequence[JoinedType]) -> list[list[JoinedType]]:
     """The conditions in groups, one of each of which must hold."""
-    groups: list[list[Asks]] = []
+    groups: list[list[JoinedType]] = []
     for condition in conditions:
         if groups and condition.joined_by == OR:
             groups[-1].append(condition)
@@ -81,9 +119,3 @@ def sentence(source: Source, conditions: Sequence[Asks]) -> str:
         "source": source,
         "conditions": _(" and ").join(parts),
     }
-
-
-def field_label(source: Source, path: str) -> str:
-    """The field's label for a sentence, or its bare path where it is gone."""
-    known: Field | None = source.resolved_fields.get(path)
-    return known.full_label.replace(" › ", " ") if known else path

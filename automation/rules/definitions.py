@@ -123,6 +123,7 @@ def _dump_one(kind: DefinedKind, thing: Any) -> dict[str, Any]:
                 "field": condition.field,
                 "operator": f"{condition.kind}.{condition.operator}",
                 "value": condition.value_text(),
+                **condition.further_parts(),
             }
             for condition in thing.conditions.all()
         ]
@@ -178,24 +179,36 @@ def _load_conditions(rule: Rule, entries: Any) -> None:
 
 
 def read_condition(
-    source: Any, *, field: str, operator: str, value: str = "", joined_by: str = AND
+    source: Any,
+    *,
+    field: str,
+    operator: str,
+    value: str = "",
+    joined_by: str = AND,
+    **further: str,
 ) -> Condition:
-    """An unsaved condition from its parts as text; ``operator`` is ``"kind.operator"``.
+    """An unsaved condition from its parts as text; ``operator`` is ``"kind.operator"``, and
+    ``further`` are the parts that only some kinds have.
     Raises ``ValidationError`` for whatever does not fit ``source``."""
-    try:
-        known = source.field(field)
-    except UnknownField as error:
-        raise ValidationError(str(error)) from error
+    label = None
     for model in kinds_of_condition():
+        known = {subject.path: subject for subject in model.subjects(source)}.get(field)
+        if known is None:
+            continue
+        label = known.full_label
         for offered in model.operators(known):
             if f"{model.kind}.{offered.name}" == operator:
-                condition = model(joined_by=joined_by)
-                condition.field, condition.operator = field, offered.name
+                condition = model(joined_by=joined_by, field=field, operator=offered.name)
                 condition.set_value_text(source, str(value))
+                condition.set_further_parts(source, **further)
                 return condition
+    if label is None:
+        try:
+            source.field(field)
+        except UnknownField as error:
+            raise ValidationError(str(error)) from error
     raise ValidationError(
-        _("%(field)s cannot be asked “%(operator)s”.")
-        % {"field": known.full_label, "operator": operator}
+        _("%(field)s cannot be asked “%(operator)s”.") % {"field": label, "operator": operator}
     )
 
 

@@ -37,7 +37,7 @@ class Field:
     ``path`` is a Django path from the source's model with at most three hops over
     single-valued relations: ``"customer__country"``. What is left empty is taken from
     the model's field. ``sensitive=True`` is the developer's word that a field with a
-    name like a password's is meant to be seen.
+    name like a password's is meant to be seen. ``whole``: its numbers have no fractions.
     """
 
     path: str
@@ -47,6 +47,7 @@ class Field:
     choices: tuple[tuple[Any, Any], ...] = ()
     sensitive: bool = False
     annotation: bool = False
+    whole: bool = False
 
     @property
     def template_path(self) -> str:
@@ -93,6 +94,7 @@ def resolve(model: type[models.Model], field: Field) -> Field:
         group=field.group or (hops[-1] if hops else ""),
         kind=kind,
         choices=field.choices or tuple(getattr(model_field, "flatchoices", None) or ()),
+        whole=isinstance(model_field, models.IntegerField),
     )
 
 

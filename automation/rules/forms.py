@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy
 
 from automation.rules.definitions import read_condition
 from automation.rules.fields import Field, Kind
-from automation.rules.rule import Condition, Rule, kinds_of_condition
+from automation.rules.rule import Condition, Rule, Segment, kinds_of_condition
 from automation.rules.sources import Source, UnknownSource, sources
 
 
@@ -33,6 +33,13 @@ class ConditionLine(forms.ModelForm):
     field = forms.ChoiceField(label=gettext_lazy("field"))
     operator = forms.ChoiceField(label=gettext_lazy("question"))
     value = forms.CharField(label=gettext_lazy("value"), required=False, max_length=500)
+    within = forms.CharField(
+        label=gettext_lazy("of the last"),
+        required=False,
+        max_length=30,
+        widget=forms.TextInput(attrs={"placeholder": "30 days"}),
+    )
+    among = forms.ChoiceField(label=gettext_lazy("only those in"), required=False)
 
     class Meta:
         model = Condition
@@ -54,19 +61,21 @@ class ConditionLine(forms.ModelForm):
                 "field": condition.field,
                 "operator": f"{condition.kind}.{condition.operator}",
                 "value": condition.value_text(),
+                **condition.further_parts(),
             }
 
     def _offer_choices(self) -> None:
         if self.source is None:
             return
-        fields = list(self.source.resolved_fields.values())
+        subjects = subjects_of(self.source)
         chooser: Any = self.fields["field"]
-        chooser.choices = [("", "—"), *_grouped(fields)]
-        chooser.widget.attrs["data-fields"] = ""
+        chooser.choices = [("", "—"), *_grouped(list(subjects.values()))]
         operators: Any = self.fields["operator"]
-        operators.choices = [("", "—"), *_all_operators(fields)]
-        path, operator = getattr(self.instance, "field", ""), getattr(self.instance, "operator", "")
-        if path and path not in self.source.resolved_fields:
+        operators.choices = [("", "—"), *_all_operators(self.source)]
+        among: Any = self.fields["among"]
+        among.choices = [("", "—"), *Segment.objects.values_list("slug", "name")]
+        path, operator = self.instance.field, self.instance.operator
+        if path and path not in subjects:
             # A field that is gone stays visible, so that the line can be mended or removed.
             chooser.choices = [*chooser.choices, (path, _("%s (no longer there)") % path)]
             operators.choices = [*operators.choices, (f"{self.instance.kind}.{operator}", operator)]
@@ -82,6 +91,7 @@ class ConditionLine(forms.ModelForm):
                 operator=cleaned["operator"],
                 value=cleaned.get("value", ""),
                 joined_by=cleaned.get("joined_by", ""),
+                **{name: cleaned[name] for name in ("within", "among") if cleaned.get(name)},
             )
         except ValidationError as error:
             self.add_error("value", error)
@@ -143,34 +153,48 @@ def _grouped(fields: list[Field]) -> list[tuple[str, Any]]:
     return [*own, *groups.items()]
 
 
-def _all_operators(fields: list[Field]) -> list[tuple[str, str]]:
-    """Every operator that some field has; the page's script narrows them down to one field."""
+def subjects_of(source: Source) -> dict[str, Field]:
+    """Everything that a condition can be about, by path: fields first."""
+    return {
+        subject.path: subject
+        for model in kinds_of_condition()
+        for subject in model.subjects(source)
+    }
+
+
+def _all_operators(source: Source) -> list[tuple[str, str]]:
+    """Every operator there is; the page's script narrows them down to those of one field."""
     found: dict[str, str] = {}
-    for field in fields:
-        for model in kinds_of_condition():
-            for operator in model.operators(field):
+    for model in kinds_of_condition():
+        for subject in model.subjects(source):
+            for operator in model.operators(subject):
                 found[f"{model.kind}.{operator.name}"] = str(operator.label)
     return list(found.items())
 
 
 def offered(source: Source) -> dict[str, Any]:
-    """What the page's script needs to narrow a line down: for each field its operators with
-    an example of a value, and its choices."""
-    return {
-        path: {
-            "kind": str(field.kind),
-            "operators": [
+    """What the page's script needs to narrow a line down: for each subject its operators with
+    an example of a value, its choices, what else could be meant, and its further parts."""
+    found: dict[str, Any] = {}
+    for model in kinds_of_condition():
+        for subject in model.subjects(source):
+            entry = found.setdefault(
+                subject.path,
+                {"kind": str(subject.kind), "operators": [], "suggestions": [], "further": []},
+            )
+            entry["operators"] += [
                 {
                     "name": f"{model.kind}.{operator.name}",
                     "label": str(operator.label),
                     "example": operator.example,
                 }
-                for model in kinds_of_condition()
-                for operator in model.operators(field)
-            ],
-            "choices": [[str(value), str(label)] for value, label in field.choices]
-            if field.kind == Kind.CHOICE
-            else [],
-        }
-        for path, field in source.resolved_fields.items()
-    }
+                for operator in model.operators(subject)
+            ]
+            entry["choices"] = (
+                [[str(value), str(label)] for value, label in subject.choices]
+                if subject.kind == Kind.CHOICE
+                else []
+            )
+            entry["suggestions"] += model.suggestions(source)
+            entry["further"] = list(model.FURTHER)
+    return found

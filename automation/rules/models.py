@@ -2,17 +2,22 @@
 
 from automation.rules.field_conditions import (
     AnniversaryCondition,
+    DateCondition,
     FieldCondition,
     RelativeDateCondition,
 )
+from automation.rules.related_conditions import RelatedCondition, SegmentCondition
 from automation.rules.rule import BrokenRule, Condition, Rule, Segment
 
 __all__ = [
     "AnniversaryCondition",
     "BrokenRule",
     "Condition",
+    "DateCondition",
     "FieldCondition",
+    "RelatedCondition",
     "RelativeDateCondition",
     "Rule",
     "Segment",
+    "SegmentCondition",
 ]

@@ -2,7 +2,7 @@
 
 import datetime
 import zoneinfo
-from collections.abc import Iterable
+from contextvars import ContextVar
 from typing import Any, ClassVar
 
 from django.conf import settings
@@ -16,7 +16,11 @@ from polymorphic.models import PolymorphicModel
 from automation.rules import conditions as language
 from automation.rules.conditions import Operator
 from automation.rules.fields import Field
+from automation.rules.plain import PlainDataField
 from automation.rules.sources import Source, UnknownField, UnknownSource, sources
+
+# The rules that are being compiled: one that reaches itself through segments has no answer.
+_asking: ContextVar[frozenset[int]] = ContextVar("asking", default=frozenset())
 
 
 class BrokenRule(Exception):
@@ -69,10 +73,16 @@ class Rule(PolymorphicModel):
     def rows(self, now: datetime.datetime) -> QuerySet[Any]:
         """The rows that match at ``now`` (aware). Raises ``BrokenRule`` if that cannot be asked."""
         source = self.source_or_error()
+        asking = _asking.get()
+        if self.pk in asking:
+            raise BrokenRule(_("“%(name)s” is made of itself.") % {"name": self})
+        token = _asking.set(asking | {self.pk})
         try:
             return language.matching(source, self.conditions.all(), self.local(now))
         except UnknownField as error:
             raise BrokenRule(str(error)) from error
+        finally:
+            _asking.reset(token)
 
     def sentence(self) -> str:
         """The rule in words; of a broken one what can still be said."""
@@ -98,11 +108,12 @@ class Segment(Rule):
 
 class Condition(PolymorphicModel):
     """One question about a row, one line of a rule's form: and|or · field · operator · value.
-    A kind of condition is a subclass that
 
-    - names itself (``kind``) and says which ``operators`` it has for a field,
-    - turns itself into a ``Q`` (``to_q``) and into words (``sentence``),
-    - reads and writes its value as one line of text (``value_text``, ``set_value_text``).
+    A kind of condition is a subclass with a name (``kind``). It says what it can be asked
+    about (``subjects``: the source's fields unless it says otherwise) and with which
+    ``operators``; it turns an operator and a value into a ``question`` to the database and
+    into words (``spoken``), and reads and writes values as one line of text (``read_value``,
+    ``write_value``). What it asks about is a field of the row, or an ``expression``.
     """
 
     kind: ClassVar[str] = ""
@@ -119,9 +130,9 @@ class Condition(PolymorphicModel):
     joined_by = models.CharField(
         gettext_lazy("and / or"), max_length=3, choices=JOINS, default=language.AND
     )
-
     field = models.CharField(gettext_lazy("field"), max_length=200)
     operator = models.CharField(gettext_lazy("question"), max_length=30)
+    value = PlainDataField(gettext_lazy("value"), null=True, blank=True)
 
     class Meta:
         verbose_name = gettext_lazy("condition")
@@ -134,31 +145,86 @@ class Condition(PolymorphicModel):
         except (UnknownSource, UnknownField) as error:
             return str(error)
 
+    # What a kind of condition says of itself -------------------------------------------
+
+    @classmethod
+    def subjects(cls, source: Source) -> list[Field]:
+        """What it can be asked about. Paths are unique over all kinds that name their own."""
+        return list(source.resolved_fields.values())
+
     @classmethod
     def operators(cls, field: Field) -> list[Operator]:
-        """The operators that this kind of condition offers for ``field``, in order."""
+        """The operators that it offers for one of its subjects, in order."""
         raise NotImplementedError
 
-    def paths(self) -> Iterable[str]:
-        """The paths of the source's fields that the condition looks at."""
+    @classmethod
+    def question(
+        cls, path: str, field: Field, operator: str, value: Any, now: datetime.datetime
+    ) -> Q:
+        """The question about what stands at ``path`` of the query. ``now`` is aware and in
+        the rule's time zone."""
         raise NotImplementedError
 
-    def to_q(self, source: Source, now: datetime.datetime) -> Q:
-        """The question as a ``Q``. ``now`` is aware and in the rule's time zone."""
+    @classmethod
+    def read_value(cls, field: Field, operator: Operator, text: str) -> Any:
+        """The value that an editor wrote, as plain data. Raises ``ValidationError``, saying
+        what to write instead."""
         raise NotImplementedError
+
+    @classmethod
+    def write_value(cls, operator: str, value: Any) -> str:
+        """The value as ``read_value`` reads it."""
+        raise NotImplementedError
+
+    @classmethod
+    def spoken(cls, field: Field, operator: str, value: Any) -> str:
+        """Operator and value in words: "is more than 2"."""
+        raise NotImplementedError
+
+    #: The names of further parts that its line has, as ``further_parts`` gives them.
+    FURTHER: ClassVar[tuple[str, ...]] = ()
+
+    @classmethod
+    def suggestions(cls, source: Source) -> list[tuple[str, str]]:
+        """Values, each with its label, that an editor may well mean."""
+        return []
+
+    # What one condition is ---------------------------------------------------------------
+
+    def subject(self, source: Source) -> Field:
+        """What it asks about. Raises ``UnknownField``."""
+        return source.field(self.field)
+
+    def expression(self, source: Source, now: datetime.datetime) -> Any:
+        """What it asks about as an expression, or None for a field of the row."""
+        return None
+
+    def to_q(self, source: Source, now: datetime.datetime, path: str) -> Q:
+        """The question, with its subject at ``path`` of the query."""
+        return self.question(path, self.subject(source), self.operator, self.value, now)
 
     def sentence(self, source: Source) -> str:
         """The condition in words: "status is open"."""
-        raise NotImplementedError
+        known = self.subject(source)
+        label = known.full_label.replace(" › ", " ")
+        return f"{label} {self.spoken(known, self.operator, self.value)}"
+
+    def further_parts(self) -> dict[str, str]:
+        """What only this kind has beside field, operator and value, as text."""
+        return {}
+
+    def set_further_parts(self, source: Source, **parts: str) -> None:
+        """Take what ``further_parts`` gives. Raises ``ValidationError``."""
+        if any(text.strip() for text in parts.values()):
+            raise ValidationError(_("This question takes no further limits."))
 
     def value_text(self) -> str:
-        """The value as one line of text, as ``set_value_text`` reads it."""
-        raise NotImplementedError
+        return self.write_value(self.operator, self.value)
 
     def set_value_text(self, source: Source, text: str) -> None:
-        """Take the value from what an editor wrote. Raises ``ValidationError``, saying what
-        to write instead."""
-        raise NotImplementedError
+        known = self.subject(source)
+        operator = {offered.name: offered for offered in self.operators(known)}[self.operator]
+        self.value = self.read_value(known, operator, text)
 
 
 def kinds_of_condition() -> list[type[Condition]]:

@@ -51,13 +51,16 @@ class RelatedList:
 
     ``path`` leads from the source's model to the relation to many, over at most two
     single-valued relations before it; ``fields`` are paths from there; ``order_by`` too,
-    with ``-`` for descending. At most ``limit`` rows are taken.
+    with ``-`` for descending. At most ``limit`` rows are taken. ``dated_by`` is the path of
+    the date or moment that "in the last 30 days" goes by.
     """
 
     path: str
     fields: Sequence[str | Field]
     order_by: Sequence[str] = ()
     limit: int = 100
+    dated_by: str = ""
+    label: Any = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,7 +117,11 @@ class Source:
             if name in found:
                 raise ImproperlyConfigured(f"{self.key}: '{name}' is declared twice.")
             found[name] = Field(
-                name, label=label or name.replace("_", " "), kind=kind, annotation=True
+                name,
+                label=label or name.replace("_", " "),
+                kind=kind,
+                annotation=True,
+                whole=isinstance(output, models.IntegerField),
             )
         return found
 
@@ -122,6 +129,14 @@ class Source:
     def resolved_lists(self) -> dict[str, tuple[RelatedList, dict[str, Field]]]:
         """The related lists by name, each with its completed fields by path."""
         return {name: (items, self._list_fields(items)) for name, items in self.lists.items()}
+
+    def list_model(self, items: RelatedList) -> Any:
+        """The model of the rows of a related list."""
+        return self._relation(items).related_model
+
+    def list_label(self, name: str) -> str:
+        items = self.lists[name]
+        return str(items.label or self.list_model(items)._meta.verbose_name_plural)
 
     def field(self, path: str) -> Field:
         """The declared field at ``path``. Raises ``UnknownField``, naming the nearest one."""
@@ -207,7 +222,8 @@ class Source:
         one_row = annotated.filter(pk=OuterRef("pk")).order_by().values(name)
         return Subquery(one_row, output_field=output)
 
-    def _list_fields(self, items: RelatedList) -> dict[str, Field]:
+    def _relation(self, items: RelatedList) -> Any:
+        """The relation to many at the end of a list's path."""
         *before, last = items.path.split(LOOKUP_SEP)
         start = self.model
         if before:
@@ -222,9 +238,12 @@ class Source:
                 f"{self.key}: '{items.path}' leads to no list of rows. {start._meta.label} has: "
                 f"{', '.join(sorted(relations)) or 'none'}."
             )
-        target: Any = relations[last].related_model
-        for order in items.order_by:
-            walk(target, order.removeprefix("-"))
+        return relations[last]
+
+    def _list_fields(self, items: RelatedList) -> dict[str, Field]:
+        target = self.list_model(items)
+        for path in (*items.order_by, *filter(None, [items.dated_by])):
+            walk(target, path.removeprefix("-"))
         given = [Field(item) if isinstance(item, str) else item for item in items.fields]
         return {item.path: resolve(target, item) for item in given}
 

@@ -41,7 +41,11 @@ def matches(rule: Rule) -> dict[str, Any]:
         rows = rule.rows(now)
     except BrokenRule as error:
         return {"error": str(error), "sentence": rule.sentence()}
-    paths = list(dict.fromkeys(path for c in rule.conditions.all() for path in c.paths()))
+    paths = [
+        path
+        for path in dict.fromkeys(c.field for c in rule.conditions.all())
+        if path in source.resolved_fields
+    ]
     fields = [source.field(path) for path in paths]
     first = list(rows.order_by("-pk").values_list("pk", *paths)[:ROWS])
     instances = source.model._default_manager.in_bulk([values[0] for values in first])

@@ -1,0 +1,111 @@
+"""The kind of condition that asks what has happened."""
+
+import datetime
+import re
+from typing import Any, ClassVar
+
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.db.models import Exists, OuterRef, Q
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from automation.events.groups import producers
+from automation.events.records import EventRecord
+from automation.rules.conditions import Operator
+from automation.rules.dates import read_span
+from automation.rules.fields import Field, Kind
+from automation.rules.keys import key_expression
+from automation.rules.rule import Condition
+from automation.rules.sources import Source
+
+_VALUE = re.compile(r"(?P<group>\S+)(?:\s+(?:in the last|within)?\s*(?P<span>\d+\s*\w+))?")
+
+
+class EventCondition(Condition):
+    """Whether an event of a group happened, about the row or about its person, ever or in
+    the last so much time. ``value`` is ``[group, span]``; the group may have ``*``."""
+
+    kind: ClassVar[str] = "event"
+
+    SUBJECT: ClassVar[Field] = Field("event", gettext_lazy("events"), kind=Kind.OTHER)
+    OPERATORS: ClassVar[list[Operator]] = [
+        Operator("had", gettext_lazy("the row had"), "cart_abandoned 30 days"),
+        Operator("had_not", gettext_lazy("the row did not have"), "cart_abandoned 30 days"),
+        Operator("person_had", gettext_lazy("the person had"), "cart_abandoned 30 days"),
+        Operator("person_had_not", gettext_lazy("the person did not have"), "welcome 30 days"),
+    ]
+
+    class Meta:
+        verbose_name = gettext_lazy("event history")
+        verbose_name_plural = gettext_lazy("event history")
+
+    @classmethod
+    def subjects(cls, source: Source) -> list[Field]:
+        return [cls.SUBJECT]
+
+    @classmethod
+    def operators(cls, field: Field) -> list[Operator]:
+        return cls.OPERATORS if field.path == cls.SUBJECT.path else []
+
+    @classmethod
+    def read_value(cls, field: Field, operator: Operator, text: str) -> Any:
+        found = _VALUE.fullmatch(text.strip())
+        if found is None:
+            raise ValidationError(
+                _("Write the group of the events, and how long ago: %(example)s.")
+                % {"example": operator.example}
+            )
+        span = found["span"]
+        return [found["group"], str(read_span(span)) if span else ""]
+
+    @classmethod
+    def write_value(cls, operator: str, value: Any) -> str:
+        return " ".join(filter(None, value))
+
+    @classmethod
+    def spoken(cls, field: Field, operator: str, value: Any) -> str:
+        group, span = value
+        said = {offered.name: str(offered.label) for offered in cls.OPERATORS}[operator]
+        if not span:
+            return f"{said} {group}"
+        limit = _("in the last %(span)s") % {"span": read_span(span).for_people()}
+        return f"{said} {group} {limit}"
+
+    @classmethod
+    def suggestions(cls, source: Source) -> list[tuple[str, str]]:
+        return [(f"{producer.group} 30 days", producer.label) for producer in producers()]
+
+    def subject(self, source: Source) -> Field:
+        return self.SUBJECT
+
+    def expression(self, source: Source, now: datetime.datetime) -> Any:
+        group, span = self.value
+        events = EventRecord.objects.filter(_of_group(group))
+        if span:
+            events = events.filter(recorded_at__gt=read_span(span).before(now))
+        if self.operator.startswith("person"):
+            if not source.recipient:
+                return models.Value(False)
+            person = OuterRef(source.recipient)
+            return Exists(events.filter(recipient=person).exclude(recipient=""))
+        return Exists(
+            events.filter(
+                row_model=source.model._meta.label_lower,
+                row_pk=key_expression(source.model, OuterRef("pk")),
+            )
+        )
+
+    def to_q(self, source: Source, now: datetime.datetime, path: str) -> Q:
+        return Q(**{path: not self.operator.endswith("_not")})
+
+    def sentence(self, source: Source) -> str:
+        return self.spoken(self.SUBJECT, self.operator, self.value)
+
+
+def _of_group(pattern: str) -> Q:
+    """Events whose group matches an editor's pattern, with ``*`` for anything."""
+    if "*" not in pattern:
+        return Q(group=pattern)
+    expression = ".*".join(re.escape(part) for part in pattern.split("*"))
+    return Q(group__startswith=pattern.partition("*")[0], group__regex=f"^{expression}$")

@@ -1,0 +1,29 @@
+"""A row's primary key as text, the same in Python and in the database."""
+
+import uuid
+from typing import Any
+
+from django.db import models
+from django.db.models import Value
+from django.db.models.functions import Cast, Replace
+
+
+def key_field(model: type[models.Model]) -> Any:
+    """The field that holds the primary key, also where the key is a row of another table."""
+    field: Any = model._meta.pk
+    while field.remote_field:
+        field = field.target_field
+    return field
+
+
+def key_text(pk: Any) -> str:
+    """A primary key as text; UUIDs without hyphens, as not every database writes them."""
+    return pk.hex if isinstance(pk, uuid.UUID) else str(pk)
+
+
+def key_expression(model: type[models.Model], pk: Any = "pk") -> Any:
+    """What ``key_text`` gives, computed by the database from the primary key of ``model``."""
+    text: Any = Cast(pk, models.TextField())
+    if isinstance(key_field(model), models.UUIDField):
+        text = Replace(text, Value("-"), Value(""))
+    return text
