@@ -4,7 +4,6 @@ Each is a subquery of its own, so two of them never multiply each other's rows.
 """
 
 import datetime
-from decimal import Decimal
 from typing import Any, ClassVar
 
 from django.core.exceptions import ValidationError
@@ -134,24 +133,22 @@ class RelatedCondition(Condition):
         if self.among is not None:
             kept &= Q(**{f"{items.path}__in": self.among.rows(now).order_by().values("pk")})
         function = Count if aggregate == "count" else _AGGREGATES[aggregate][0]
-        counted = (
+        related = (
             source.model._base_manager.filter(kept, pk=OuterRef("pk"))
             .order_by()
             .values("pk")
             .annotate(_aggregate=function(F(prefix + path)))
-            .values("_aggregate")
         )
-        if aggregate == "count":
-            return Coalesce(Subquery(counted), Value(0), output_field=models.IntegerField())
-        if aggregate == "sum":
-            return Coalesce(
-                Subquery(counted), Value(Decimal(0)), output_field=models.DecimalField()
-            )
-        return Subquery(counted)
+        aggregated = Subquery(related.values("_aggregate"))
+        if aggregate not in ("count", "sum"):
+            return aggregated
+        output = related.query.annotations["_aggregate"].output_field
+        return Coalesce(aggregated, Value(0, output_field=output), output_field=output)
 
     def sentence(self, source: Source) -> str:
-        said = super().sentence(source)
-        limits = []
+        known, limits = self.subject(source), []
+        label = known.label if self.field.endswith(":count") else f"{known.group} {known.label}"
+        said = f"{label} {self.spoken(known, self.operator, self.value)}"
         if self.within:
             limits.append(_("of the last %(span)s") % {"span": read_span(self.within).for_people()})
         if self.among is not None:
