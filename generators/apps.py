@@ -1,4 +1,5 @@
 from django.apps import AppConfig
+from django.db.models.signals import post_save
 from django.utils.translation import gettext_lazy as _
 
 
@@ -12,9 +13,10 @@ class GeneratorsConfig(AppConfig):
         from automation.rules import definitions
         from generators.models import DEFINED_FIELDS, Generator
         from generators.producing import producers
-        from generators.tasks import offer_due
+        from generators.tasks import offer_due, row_saved
 
         tick_signal.connect(offer_due, dispatch_uid="generators.offer_due")
+        post_save.connect(row_saved, dispatch_uid="generators.row_saved")
         register_provider(producers)
         definitions.register(
             definitions.DefinedKind("generators", Generator, DEFINED_FIELDS, Generator.disarm)

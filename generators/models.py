@@ -2,12 +2,14 @@
 
 import datetime
 import uuid
+from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.dates import WEEKDAYS
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from polymorphic.managers import PolymorphicManager, PolymorphicQuerySet
@@ -17,7 +19,7 @@ from automation.rules import conf
 from automation.rules.models import BrokenRule, Rule
 from automation.rules.sources import UnknownSource, sources
 from automation.rules.templating import check
-from generators.timing import Repeat, Trigger, next_run, period
+from generators.timing import Repeat, Trigger, next_run, period, validate_cron
 
 #: What of a generator travels between sites.
 DEFINED_FIELDS = (
@@ -30,6 +32,9 @@ DEFINED_FIELDS = (
     "trigger",
     "every_minutes",
     "at_time",
+    "weekday",
+    "cron",
+    "on_save",
 )
 
 
@@ -82,6 +87,24 @@ class Generator(Rule):
         default=datetime.time(9),
         help_text=gettext_lazy("For “every day at …”, in the rule's time zone."),
     )
+    weekday = models.PositiveSmallIntegerField(
+        gettext_lazy("day of the week"),
+        choices=WEEKDAYS,
+        default=0,
+        help_text=gettext_lazy("For “every week on …”."),
+    )
+    cron = models.CharField(
+        gettext_lazy("cron expression"),
+        max_length=100,
+        blank=True,
+        validators=[validate_cron],
+        help_text=gettext_lazy("Minute, hour, day, month, weekday: 30 8 * * 1-5."),
+    )
+    on_save = models.BooleanField(
+        gettext_lazy("at once when a row is saved"),
+        default=False,
+        help_text=gettext_lazy("The schedule still finds what was changed in other ways."),
+    )
     state = models.CharField(
         gettext_lazy("state"), max_length=10, choices=State.choices, default=State.DRAFT
     )
@@ -105,8 +128,15 @@ class Generator(Rule):
 
     def clean(self) -> None:
         super().clean()
-        if errors := self.group_errors():
-            raise ValidationError({"group_template": errors})
+        errors: dict[str, Any] = {}
+        if wrong := self.group_errors():
+            errors["group_template"] = wrong
+        if self.trigger == Trigger.CRON and not self.cron:
+            errors["cron"] = _("Write the cron expression that it runs by.")
+        if self.trigger == Trigger.NEVER and not self.on_save:
+            errors["on_save"] = _("Without a schedule it must run when a row is saved.")
+        if errors:
+            raise ValidationError(errors)
 
     def group_errors(self) -> list[str]:
         """What is wrong with the group template, each with its position."""
@@ -128,13 +158,15 @@ class Generator(Rule):
         name = period(self.repeat, self.local(now))
         return f":{name}" if name else ""
 
-    def next_run_after(self, after: datetime.datetime) -> datetime.datetime:
+    def next_run_after(self, after: datetime.datetime) -> datetime.datetime | None:
         return next_run(
             self.trigger,
             after=after,
             zone=self.zone(),
             every_minutes=self.every_minutes,
             at_time=self.at_time,
+            weekday=self.weekday,
+            cron=self.cron,
         )
 
     def arm(self, now: datetime.datetime) -> None:
@@ -191,6 +223,24 @@ class Generator(Rule):
         owned = Generator.objects.filter(pk=self.pk, lease_token=self.lease_token)
         owned.filter(state=State.ARMED).update(next_run_at=self.next_run_after(timezone.now()))
         owned.update(lease_token=None, lease_until=None, offered_at=None)
+
+
+class Presence(models.Model):
+    """A row that a generator has seen matching: in its how manieth stay, and whether it is
+    still there. Only kept for "each time it matches anew"."""
+
+    generator = models.ForeignKey(Generator, models.CASCADE, related_name="presences")
+    row_pk = models.CharField(max_length=255)
+    episode = models.PositiveIntegerField()
+    is_present = models.BooleanField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["generator", "row_pk"], name="generators_presence_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.generator} · {self.row_pk} · {self.episode}"
 
 
 class RunState(models.TextChoices):

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from django.db import models
+from django.db import models, transaction
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Value
 from django.db.models.functions import Concat
 from django.utils import timezone
@@ -32,7 +32,9 @@ from automation.rules.keys import key_expression, key_field, key_text
 from automation.rules.models import BrokenRule
 from automation.rules.snapshot import snapshots
 from automation.rules.templating import Template, TemplateError, parse
-from generators.models import Generator, Run, RunState
+from generators import presence
+from generators.models import Generator, Presence, Run, RunState
+from generators.timing import Repeat
 
 logger = logging.getLogger(__name__)
 
@@ -91,6 +93,8 @@ class _Attempt:
         generator, now = self.generator, self.now
         source = generator.source_or_error()
         matching = generator.rows(now)
+        if generator.repeat == Repeat.ANEW:
+            presence.note_departures(generator, matching)
         self.looked_at = source.rows([]).count()
         seen = _with_key(matching, generator, now).annotate(_recorded=_recorded())
         counts = seen.aggregate(matched=Count("pk"), unseen=Count("pk", filter=Q(_recorded=False)))
@@ -113,7 +117,7 @@ class _Attempt:
         for start in range(0, len(pks), size):
             chunk = list(pks[start : start + size])
             rows = matching.filter(pk__in=chunk)
-            self.new += writer.write(list(events(self.generator, rows, self.now)))
+            self.new += write(self.generator, writer, rows, self.now)
             if not self.generator.renew_claim():
                 raise RuntimeError("Another worker has taken this run over.")
 
@@ -149,6 +153,34 @@ class _Attempt:
         )
 
 
+def run_row(generator: Generator, pk: Any, now: datetime.datetime) -> int:
+    """Record the event of one row if it matches at ``now`` and has none yet; returns how many
+    were recorded. Idempotent, beside any run. A broken rule pauses its generator."""
+    try:
+        matching = generator.rows(now).filter(pk=pk)
+        if generator.repeat == Repeat.ANEW:
+            here = Presence.objects.filter(row_pk=key_text(pk))
+            presence.note_departures(generator, matching, here)
+        rows = without_events(matching, generator, now)
+        writer = Writer(now=now, rule_id=generator.pk, known_new=True)
+        return write(generator, writer, rows, now)
+    except BrokenRule as error:
+        generator.pause(str(error))
+        return 0
+
+
+def write(generator: Generator, writer: Writer, rows: QuerySet[Any], now: datetime.datetime) -> int:
+    """Record the events of ``rows``, a chunk of them, in one transaction."""
+    made = list(events(generator, rows, now))
+    if generator.repeat != Repeat.ANEW:
+        return writer.write(made)
+    with transaction.atomic(using=writer.database):
+        new = writer.write(made)
+        numbers = {event.row_pk: int(event.key.rpartition(":")[2]) for event in made}
+        presence.note_arrivals(generator, numbers)
+    return new
+
+
 def without_events(
     rows: QuerySet[Any], generator: Generator, now: datetime.datetime
 ) -> QuerySet[Any]:
@@ -163,8 +195,14 @@ def events(generator: Generator, rows: QuerySet[Any], now: datetime.datetime) ->
     constant = "{" not in generator.group_template
     source = generator.source_or_error()
     prefix, suffix = generator.key_prefix(), generator.key_suffix(now)
-    for snapshot in snapshots(source, rows, now):
+    taken = list(snapshots(source, rows, now))
+    numbers: dict[str, int] = {}
+    if generator.repeat == Repeat.ANEW:
+        numbers = presence.episodes(generator, (key_text(snapshot.pk) for snapshot in taken))
+    for snapshot in taken:
         pk = key_text(snapshot.pk)
+        if generator.repeat == Repeat.ANEW:
+            suffix = f":{numbers.get(pk, 1)}"
         event = Event(
             group=generator.group_template.strip(),
             key=f"{prefix}{pk}{suffix}",
@@ -189,10 +227,14 @@ def _group(template: Template, event: Event) -> str:
 
 def _with_key(rows: QuerySet[Any], generator: Generator, now: datetime.datetime) -> QuerySet[Any]:
     """``rows`` with the key of the event that each makes, computed by the database."""
+    suffix: Any = Value(generator.key_suffix(now))
+    if generator.repeat == Repeat.ANEW:
+        rows = rows.alias(_row_key=key_expression(rows.model))
+        suffix = presence.suffix_expression(generator)
     key = Concat(
         Value(generator.key_prefix()),
         key_expression(rows.model),
-        Value(generator.key_suffix(now)),
+        suffix,
         output_field=models.CharField(),
     )
     return rows.annotate(_event_key=key)

@@ -6,6 +6,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from django_q.models import OrmQ
 
 from automation.demo.models import Cart, Customer
 from automation.events.models import EventRecord
@@ -14,6 +15,7 @@ from automation.rules.models import Condition
 from automation.rules.sources import sources
 from generators import running
 from generators.models import Generator, Run
+from generators.tasks import run_row
 from mails.models import Message
 from tests import shop
 
@@ -181,3 +183,89 @@ def test_a_rule_without_conditions_cannot_be_armed():
     generator.conditions.all().delete()
     with pytest.raises(Exception, match="Add a condition first"):
         generator.arm(timezone.now())
+
+
+# Each time it matches anew --------------------------------------------------------------------
+
+
+def anew_keys() -> list[str]:
+    return [key.rpartition(":")[2] for key in
+            EventRecord.objects.order_by("pk").values_list("key", flat=True)]  # fmt: skip
+
+
+def test_a_row_that_leaves_and_comes_back_makes_another_event():
+    cart = shop.cart(days_old=3)
+    generator = shop.generator(("status", "field.one_of", "open"), repeat="anew")
+    for status, expected in (
+        ("open", 1), ("open", 0), ("ordered", 0), ("ordered", 0), ("open", 1), ("open", 0),
+        ("ordered", 0), ("open", 1),
+    ):  # fmt: skip
+        Cart.objects.filter(pk=cart.pk).update(status=status)
+        outcome = running.run(generator, NOW)
+        assert outcome is not None
+        assert (outcome.new, outcome.error) == (expected, "")
+    assert anew_keys() == ["1", "2", "3"]
+
+
+def test_a_row_that_left_and_came_back_between_two_runs_was_never_seen_out():
+    cart = shop.cart(days_old=3)
+    generator = shop.generator(("status", "field.one_of", "open"), repeat="anew")
+    running.run(generator, NOW)
+    Cart.objects.filter(pk=cart.pk).update(status="ordered")
+    Cart.objects.filter(pk=cart.pk).update(status="open")
+    assert running.run(generator, NOW).new == 0
+
+
+def test_matching_anew_takes_constant_queries_and_writes_nothing_when_nothing_changed():
+    generator = shop.generator(("status", "field.one_of", "open"), repeat="anew")
+    owner = shop.customer()
+    shop.cart(owner)
+    running.run(generator, NOW)
+    shop.cart(owner)
+    few = count_queries(generator)
+    for _number in range(20):
+        shop.cart(owner)
+    assert count_queries(generator) == few
+    with CaptureQueriesContext(connection) as queries:
+        running.run(generator, NOW)
+    assert [q["sql"] for q in queries if q["sql"].startswith("INSERT")] == []
+
+
+# At once when a row is saved -----------------------------------------------------------------
+
+
+def test_exactly_the_saved_row_is_looked_at():
+    first, second = shop.cart(days_old=3), shop.cart(days_old=3)
+    generator = shop.generator()
+    assert running.run_row(generator, second.pk, NOW) == 1
+    assert running.run_row(generator, second.pk, NOW) == 0
+    assert list(EventRecord.objects.values_list("row_pk", flat=True)) == [str(second.pk)]
+    assert running.run(generator, NOW).new == 1
+    assert running.run_row(generator, first.pk, NOW) == 0
+
+
+def test_a_saved_row_that_came_back_makes_another_event():
+    cart = shop.cart(days_old=3)
+    generator = shop.generator(("status", "field.one_of", "open"), repeat="anew", on_save=True)
+    seen = []
+    for status in ("open", "ordered", "open", "open", "ordered", "ordered", "open"):
+        Cart.objects.filter(pk=cart.pk).update(status=status)
+        seen.append(running.run_row(generator, cart.pk, NOW))
+    assert seen == [1, 0, 1, 0, 0, 0, 1]
+    assert anew_keys() == ["1", "2", "3"]
+
+
+def test_a_save_rings_for_armed_generators_that_want_it_after_the_commit(
+    django_capture_on_commit_callbacks,
+):
+    wanted = shop.generator(on_save=True, trigger="never")
+    shop.generator(on_save=True, armed=False)
+    shop.generator()
+    with django_capture_on_commit_callbacks(execute=True):
+        cart = shop.cart()
+        assert OrmQ.objects.count() == 0
+    assert [(task.task["func"], task.task["args"]) for task in OrmQ.objects.all()] == [
+        ("generators.tasks.run_row", (wanted.pk, str(cart.pk)))
+    ]
+    run_row(wanted.pk, str(cart.pk))
+    assert EventRecord.objects.get().row_pk == str(cart.pk)

@@ -4,8 +4,9 @@ import datetime
 import zoneinfo
 
 import pytest
+from django.core.exceptions import ValidationError
 
-from generators.timing import at, next_run, period
+from generators.timing import at, next_run, next_runs, period, validate_cron
 
 ZURICH = zoneinfo.ZoneInfo("Europe/Zurich")
 
@@ -26,6 +27,14 @@ def moment(text: str) -> datetime.datetime:
         # 02:30 does not exist on 29 March 2026: it is taken after the gap.
         ("daily", "2026-03-28T12:00", "2026-03-29T03:30", {"at_time": datetime.time(2, 30)}),
         ("daily", "2026-03-29T03:30", "2026-03-30T02:30", {"at_time": datetime.time(2, 30)}),
+        # 10 March 2026 is a Tuesday.
+        ("weekly", "2026-03-10T12:00", "2026-03-16T09:00", {"weekday": 0}),
+        ("weekly", "2026-03-10T08:00", "2026-03-10T09:00", {"weekday": 1}),
+        ("weekly", "2026-03-10T09:00", "2026-03-17T09:00", {"weekday": 1}),
+        ("cron", "2026-03-10T12:00", "2026-03-11T08:30", {"cron": "30 8 * * 1-5"}),
+        ("cron", "2026-03-13T12:00", "2026-03-16T08:30", {"cron": "30 8 * * 1-5"}),
+        ("cron", "2026-03-28T12:00", "2026-03-29T03:30", {"cron": "30 2 * * *"}),
+        ("cron", "2026-03-29T03:30", "2026-03-30T02:30", {"cron": "30 2 * * *"}),
     ],
 )
 def test_the_next_run(trigger, after, expected, values):
@@ -68,3 +77,30 @@ def test_a_moment_of_a_local_time():
     assert at(datetime.date(2026, 7, 1), datetime.time(9), ZURICH) == datetime.datetime(
         2026, 7, 1, 7, tzinfo=datetime.UTC
     )
+
+
+def test_a_cron_time_that_comes_twice_counts_once():
+    first, second = next_runs(
+        2, trigger="cron", after=moment("2026-10-24T12:00"), zone=ZURICH, cron="30 2 * * *"
+    )
+    assert first == datetime.datetime(2026, 10, 25, 0, 30, tzinfo=datetime.UTC)
+    assert second == moment("2026-10-26T02:30")
+
+
+def test_what_has_no_schedule_has_no_next_run():
+    assert next_run("never", after=moment("2026-03-10T12:00"), zone=ZURICH) is None
+
+
+@pytest.mark.parametrize(
+    "expression", ["", "often", "61 * * * *", "* * * *", "* * * * * *", "@daily"]
+)
+def test_what_is_no_cron_expression_is_refused_with_an_example(expression):
+    with pytest.raises(
+        ValidationError, match="30 8 \\* \\* 1-5 for half past eight on working days"
+    ):
+        validate_cron(expression)
+
+
+def test_a_day_that_never_comes_is_refused():
+    with pytest.raises(ValidationError, match="there is no such day"):
+        validate_cron("0 0 30 2 *")
