@@ -229,7 +229,8 @@ plain_lines = st.one_of(
     line(DATES, "relative_date", ["between_ago"], some("1 day and 3 days", "1 month and 1 week")),
     line(DATES, "relative_date", ["today"], NONE),
     line(DATES, "date", ABSOLUTE, days),
-    line(DATES, "date", ["from_to"], some("2026-03-28 and 2026-03-29", "1990-01-01 and 1992-02-29")),
+    line(DATES, "date", ["from_to"],
+         some("2026-03-28 and 2026-03-29", "1990-01-01 and 1992-02-29")),
     line(DATES, "anniversary", ["anniversary_today"], NONE),
     line(DATES, "anniversary", ["anniversary_in"], some("0", "1", "336", "337")),
 )  # fmt: skip
