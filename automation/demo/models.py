@@ -39,6 +39,8 @@ class Customer(models.Model):
         _("country"), max_length=2, choices=Country.choices, default=Country.CH
     )
     time_zone = models.CharField(_("time zone"), max_length=50, default="Europe/Zurich")
+    latitude = models.FloatField(_("latitude"), null=True, blank=True)
+    longitude = models.FloatField(_("longitude"), null=True, blank=True)
     birthday = models.DateField(_("birthday"), null=True, blank=True)
     newsletter = models.BooleanField(_("gets the newsletter"), default=False)
     created_at = models.DateTimeField(_("customer since"), default=timezone.now)
@@ -166,3 +168,6 @@ class CartItem(Item):
     class Meta(Item.Meta):
         verbose_name = _("cart item")
         verbose_name_plural = _("cart items")
+
+
+from automation.demo.conditions import NearCondition as NearCondition  # noqa: E402  (a model)

@@ -15,6 +15,7 @@ from django.db import transaction
 
 from automation.demo.models import Cart, CartItem, Country, Customer, Order, OrderItem, Product
 from automation.demo.names import DOMAINS, PLACES, PRODUCTS, Place
+from automation.demo.places import CITIES
 
 SHOP_TIME_ZONE = ZoneInfo("Europe/Zurich")
 
@@ -93,6 +94,7 @@ class _Shop:
         for index, story in enumerate(stories):
             place = self._place(index)
             first_name, last_name = self._name(index, place)
+            latitude, longitude = _near_a_city(index, place.country)
             customers.append(
                 Customer(
                     email=self._address(first_name, last_name, addresses),
@@ -101,6 +103,8 @@ class _Shop:
                     language="en" if self.random.random() < 0.05 else place.language,
                     country=Country(place.country),
                     time_zone=place.time_zone,
+                    latitude=latitude,
+                    longitude=longitude,
                     birthday=self._birthday(index),
                     newsletter=self.random.random() < 0.6,
                     created_at=self._joined(story),
@@ -256,3 +260,16 @@ def _ascii(name: str) -> str:
     spelled = "".join(_SPELLED.get(letter, letter) for letter in name.lower())
     letters = unicodedata.normalize("NFKD", spelled)
     return "".join(letter for letter in letters if letter.isascii() and letter.isalnum())
+
+
+def _near_a_city(index: int, country: str) -> tuple[float | None, float | None]:
+    """A place in or around a city of the country; of some customers it is not known."""
+    random = Random(f"place {index}")
+    cities = [city for city in CITIES if city.country == country]
+    if not cities or index % 17 == 0:
+        return None, None
+    city = random.choice(cities)
+    return (
+        round(city.latitude + random.uniform(-0.2, 0.2), 4),
+        round(city.longitude + random.uniform(-0.2, 0.2), 4),
+    )

@@ -87,13 +87,13 @@ def shown(field: Field, value: Any, now: datetime.datetime) -> str:
         return _("yes") if value else _("no")
     if isinstance(value, datetime.datetime):
         value = timezone.localtime(value, now.tzinfo)
-    if isinstance(value, Decimal):
-        value = _tidy(value)
+    if isinstance(value, Decimal | float):
+        value = _tidy(Decimal(str(value)))
     return field.display(value) if field.choices else str(localize(value))
 
 
 def _tidy(value: Decimal) -> Decimal:
     """A number without the zeros that only a database's arithmetic has added."""
-    short = round(value, 6).normalize()
+    short = round(value, 2).normalize()
     places = -int(short.as_tuple().exponent)
     return short.quantize(Decimal(1).scaleb(-max(places, 2 if places > 0 else 0)))

@@ -1,0 +1,80 @@
+"""Counting rows for a page: exactly where that is quick, and never for long."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import OperationalError, connections, transaction
+from django.db.models import QuerySet
+from django.utils.formats import number_format
+from django.utils.translation import gettext as _
+
+#: Rows counted one by one where an exact count takes too long.
+BOUND = 100_000
+#: Seconds that a page waits for a count.
+PATIENCE = 2.0
+
+
+@dataclass(frozen=True)
+class Counted:
+    """How many rows there are: exactly, more than ``number``, or not known (None)."""
+
+    number: int | None
+    exact: bool = True
+
+    def __str__(self) -> str:
+        if self.number is None:
+            return _("too many to count quickly")
+        if self.exact:
+            return number_format(self.number, force_grouping=True)
+        number = number_format(self.number, force_grouping=True)
+        return _("more than %(number)s") % {"number": number}
+
+
+def counted(rows: QuerySet[Any], *, patience: float = PATIENCE, bound: int = BOUND) -> Counted:
+    """Count ``rows`` within about twice ``patience`` seconds."""
+    number = _in_time(rows, patience)
+    if number is not None:
+        return Counted(number)
+    some = _in_time(rows.order_by()[: bound + 1], patience)
+    if some is None:
+        return Counted(None, exact=False)
+    return Counted(min(some, bound), exact=some <= bound)
+
+
+def _in_time(rows: QuerySet[Any], seconds: float) -> int | None:
+    try:
+        with time_limit(rows.db, seconds):
+            return rows.count()
+    except OperationalError as error:
+        if not _was_stopped(error):
+            raise
+        return None
+
+
+@contextmanager
+def time_limit(alias: str, seconds: float) -> Iterator[None]:
+    """Statements inside raise ``OperationalError`` once ``seconds`` are over."""
+    connection = connections[alias]
+    if connection.vendor == "postgresql":
+        with transaction.atomic(using=alias), connection.cursor() as cursor:
+            cursor.execute("SET LOCAL statement_timeout = %s", [int(seconds * 1000)])
+            yield
+            cursor.execute("SET LOCAL statement_timeout TO DEFAULT")
+    elif connection.vendor == "sqlite":
+        connection.ensure_connection()
+        end = time.monotonic() + seconds
+        connection.connection.set_progress_handler(lambda: time.monotonic() > end, 10_000)
+        try:
+            yield
+        finally:
+            connection.connection.set_progress_handler(None, 0)
+    else:
+        yield
+
+
+def _was_stopped(error: OperationalError) -> bool:
+    text = str(error)
+    return "statement timeout" in text or "interrupted" in text
