@@ -49,7 +49,7 @@ def _in_time(rows: QuerySet[Any], seconds: float) -> int | None:
         with time_limit(rows.db, seconds):
             return rows.count()
     except OperationalError as error:
-        if not _was_stopped(error):
+        if not was_stopped(error):
             raise
         return None
 
@@ -75,6 +75,7 @@ def time_limit(alias: str, seconds: float) -> Iterator[None]:
         yield
 
 
-def _was_stopped(error: OperationalError) -> bool:
+def was_stopped(error: OperationalError) -> bool:
+    """Whether ``time_limit`` is the reason."""
     text = str(error)
     return "statement timeout" in text or "interrupted" in text
