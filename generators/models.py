@@ -2,6 +2,7 @@
 
 import datetime
 import uuid
+from itertools import chain, count
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -188,6 +189,20 @@ class Generator(Rule):
         self.state, self.state_reason, self.next_run_at = State.PAUSED, reason, None
         self.save(update_fields=["state", "state_reason", "next_run_at"])
 
+    def clone(self) -> "Generator":
+        """A saved draft with the same conditions under a name of its own."""
+        copy = Generator(
+            name=_("%(name)s (copy)") % {"name": self.name}, slug=_free_slug(f"{self.slug}-copy")
+        )
+        for field in DEFINED_FIELDS:
+            if field not in ("name", "slug"):
+                setattr(copy, field, getattr(self, field))
+        copy.disarm()
+        copy.save()
+        for condition in self.conditions.all():
+            condition.copy_to(copy)
+        return copy
+
     def disarm(self) -> None:
         """Make it a draft again, without saving."""
         self.state, self.state_reason, self.next_run_at = State.DRAFT, "", None
@@ -223,6 +238,13 @@ class Generator(Rule):
         owned = Generator.objects.filter(pk=self.pk, lease_token=self.lease_token)
         owned.filter(state=State.ARMED).update(next_run_at=self.next_run_after(timezone.now()))
         owned.update(lease_token=None, lease_until=None, offered_at=None)
+
+
+def _free_slug(wanted: str) -> str:
+    """``wanted``, or with the first number behind it that no generator has."""
+    taken = set(Generator.objects.filter(slug__startswith=wanted).values_list("slug", flat=True))
+    numbered = (f"{wanted}-{number}" for number in count(2))
+    return next(slug for slug in chain([wanted], numbered) if slug not in taken)
 
 
 class Presence(models.Model):

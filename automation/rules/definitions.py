@@ -56,13 +56,13 @@ def register(kind: DefinedKind) -> None:
 register(DefinedKind("segments", Segment, ("slug", "name", "source", "time_zone")))
 
 
-def dump() -> dict[str, Any]:
-    """Everything there is, as ``load`` reads it."""
+def dump(only: models.QuerySet[Any] | None = None) -> dict[str, Any]:
+    """Everything there is, or ``only`` these things of one kind, as ``load`` reads it."""
     data: dict[str, Any] = {"version": VERSION}
     for kind in _kinds.values():
-        data[kind.name] = [
-            _dump_one(kind, thing) for thing in kind.model._default_manager.order_by("slug")
-        ]
+        if only is None or only.model is kind.model:
+            things = kind.model._default_manager.all() if only is None else only
+            data[kind.name] = [_dump_one(kind, thing) for thing in things.order_by("slug")]
     return data
 
 

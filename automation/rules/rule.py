@@ -209,6 +209,14 @@ class Condition(PolymorphicModel):
         label = known.full_label.replace(" › ", " ")
         return f"{label} {self.spoken(known, self.operator, self.value)}"
 
+    def copy_to(self, rule: Rule) -> None:
+        """Save the same condition once more, for ``rule``."""
+        copy = type(self)(rule=rule)
+        for field in self._meta.concrete_fields:
+            if not field.primary_key and field.name not in ("id", "rule", "polymorphic_ctype"):
+                setattr(copy, field.attname, getattr(self, field.attname))
+        copy.save()
+
     def further_parts(self) -> dict[str, str]:
         """What only this kind has beside field, operator and value, as text."""
         return {}
