@@ -24,20 +24,12 @@ class GeneratorAdmin(RuleAdmin):
     fieldsets = (
         (None, {"fields": ("name", "slug", "about", "shown_state")}),
         (_("What happens"), {"fields": ("group_template", "repeat")}),
-        (
-            _("When"),
-            {
+        (_("When"), {
                 "fields": (
-                    "trigger",
-                    "every_minutes",
-                    "weekday",
-                    "at_time",
-                    "cron",
-                    "on_save",
+                    "trigger", "every_minutes", "weekday", "at_time", "cron", "on_save",
                     "time_zone",
                 ),
-            },
-        ),
+            }),
     )
     readonly_fields = ("shown_state",)
 
