@@ -1,5 +1,5 @@
 """The Flint site's settings. Everything that differs between machines comes
-from the environment; ``docs/deployment.md`` lists the variables."""
+from the environment; README.md lists the variables."""
 
 from pathlib import Path
 
@@ -89,6 +89,10 @@ if _database["ENGINE"] == "django.db.backends.sqlite3":
 else:
     _database["CONN_MAX_AGE"] = 60
     _database["CONN_HEALTH_CHECKS"] = True
+    if _database["ENGINE"] == "django.db.backends.postgresql":
+        # Compiling a rule's query takes longer than asking it. (PgBouncer must be told to
+        # ignore this start-up parameter.)
+        _database.setdefault("OPTIONS", {}).setdefault("options", "-c jit=off")
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # The cluster --------------------------------------------------------------

@@ -33,7 +33,7 @@ from automation.rules.models import BrokenRule
 from automation.rules.snapshot import snapshots
 from automation.rules.templating import Template, TemplateError, parse
 from generators import presence
-from generators.models import Generator, Presence, Run, RunState
+from generators.models import Generator, Presence, Run, RunState, State
 from generators.timing import Repeat
 
 logger = logging.getLogger(__name__)
@@ -65,7 +65,8 @@ def run(generator: Generator, now: datetime.datetime) -> Outcome | None:
     try:
         outcome = attempt.run()
     except BrokenRule as error:
-        generator.pause(str(error))
+        if generator.state == State.ARMED:
+            generator.pause(str(error))
         outcome = Outcome(error=str(error))
     except Exception as error:
         logger.exception("The generator %s failed", generator.slug)

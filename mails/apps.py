@@ -8,6 +8,7 @@ class MailsConfig(AppConfig):
 
     def ready(self) -> None:
         from automation.rules import definitions
+        from mails import checks  # noqa: F401  (registers the system checks)
         from mails.models import DEFINED_FIELDS, Mail
 
         definitions.register(

@@ -35,17 +35,19 @@ class ServerRefusesUs(Exception):
     """The server took the connection and refuses us or our sender: no message is at fault."""
 
 
-def deliver(batch: Sequence[Message]) -> None:
+def deliver(batch: Sequence[Message]) -> int:
     """Deliver a claimed batch over one connection: every message is settled or queued again
-    when it returns. Raises only when the database is gone; the sweep finds the rest then."""
+    when it returns. Returns how many were given back because time was up. Raises only when
+    the database is gone; the sweep finds the rest then."""
     prefetch_related_objects(batch, "event", "mail")
     post = _Post()
     waiting = list(batch)
+    end = timezone.now() + datetime.timedelta(seconds=conf.get().DELIVERY_SECONDS)
     try:
         while waiting:
             post.open()
             message = waiting[0]
-            if _claim_ends_soon(message):
+            if timezone.now() > end or _claim_ends_soon(message):
                 break
             _deliver_one(message, post)
             waiting.pop(0)
@@ -60,6 +62,7 @@ def deliver(batch: Sequence[Message]) -> None:
         post.close()
     for message in waiting:
         message.release()
+    return len(waiting)
 
 
 def _claim_ends_soon(message: Message) -> bool:

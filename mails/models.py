@@ -146,7 +146,7 @@ class Message(Delivery):
         return f"{self.subject or self.mail} → {self.recipient or '–'}"
 
     @classmethod
-    def deliver(cls, batch: Sequence[Self]) -> None:
+    def deliver(cls, batch: Sequence[Self]) -> int:
         from mails.delivery import deliver
 
-        deliver(batch)
+        return deliver(batch)

@@ -7,12 +7,15 @@ from typing import Any
 import pytest
 from django.core.mail.backends.smtp import EmailBackend
 from django.utils import timezone
+from django_q.models import OrmQ
 
 from automation.demo.models import Cart
 from automation.events import Event, record
 from automation.events.models import EventRecord
 from automation.events.outbox import State
+from automation.events.tasks import deliver as deliver_task
 from generators import running
+from mails.checks import check_times
 from mails.delivery import deliver
 from mails.models import Mail, Message
 from tests import shop
@@ -183,9 +186,7 @@ def test_a_row_deleted_between_event_and_mail_changes_nothing(smtp_server: SmtpS
 def test_one_address_for_all_of_a_group(smtp_server: SmtpServer):
     queue("a@example.com", "b@example.com", to="shop@example.com")
     deliver_due()
-    assert [received.recipients for received in smtp_server.received] == [
-        ("shop@example.com",)
-    ] * 2
+    assert [received.recipients for received in smtp_server.received] == [("shop@example.com",)] * 2
 
 
 def test_a_claim_lost_before_the_hand_over_sends_nothing(smtp_server: SmtpServer):
@@ -203,6 +204,33 @@ def test_what_a_claim_has_no_time_left_for_is_given_back(smtp_server: SmtpServer
     deliver_due()
     assert messages() == [("queued", "")]
     assert smtp_server.received == []
+
+
+def test_a_batch_that_takes_too_long_is_given_back_and_the_bell_rings(
+    smtp_server: SmtpServer, settings: Any
+):
+    settings.AUTOMATION = {"DELIVERY_SECONDS": 0}
+    queue("a@example.com")
+    deliver_task("mails.Message")
+    assert messages() == [("queued", "")]
+    assert Message.objects.get().attempts == 0
+    assert OrmQ.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("automation", "cluster", "expected"),
+    [
+        ({}, {"timeout": 300}, []),
+        ({}, {}, []),
+        ({"DELIVERY_LEASE": 180}, {"timeout": 300}, ["mails.E001"]),
+        ({}, {"timeout": 150}, ["mails.E002"]),
+    ],
+)
+def test_times_that_leave_no_room_are_refused_at_the_start(
+    settings: Any, automation: Any, cluster: Any, expected: list[str]
+):
+    settings.AUTOMATION, settings.Q_CLUSTER = automation, cluster
+    assert [message.id for message in check_times()] == expected
 
 
 def test_every_message_has_its_identity_from_the_start(smtp_server: SmtpServer, settings: Any):

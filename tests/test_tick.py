@@ -162,7 +162,7 @@ def test_only_a_kind_of_delivery_is_delivered():
 def test_the_commands_run_and_deliver_without_the_cluster(smtp_server, capsys):
     shop.mail()
     shop.cart(now=timezone.now())
-    generator = shop.generator()
+    generator, draft = shop.generator(), shop.generator(armed=False)
     call_command("run_generators", "--dry-run")
     assert capsys.readouterr().out.split()[-3:] == [generator.slug, "1", "1"]
     assert EventRecord.objects.count() == 0
@@ -173,6 +173,8 @@ def test_the_commands_run_and_deliver_without_the_cluster(smtp_server, capsys):
     assert len(smtp_server.received) == 1
     with pytest.raises(CommandError, match="There is no generator named: nothing"):
         call_command("run_generators", "nothing")
+    with pytest.raises(CommandError, match=f"Not armed, so not run: {draft.slug}"):
+        call_command("run_generators", draft.slug)
     with pytest.raises(CommandError, match="'soon' is no moment"):
         call_command("run_generators", "--at", "soon")
 

@@ -128,8 +128,9 @@ class Delivery(models.Model):
         ]
 
     @classmethod
-    def deliver(cls, batch: Sequence[Self]) -> None:
-        """Deliver a claimed batch. Must settle or release every one of them, and raise for
+    def deliver(cls, batch: Sequence[Self]) -> int:
+        """Deliver a claimed batch, for at most ``DELIVERY_SECONDS``; returns how many it had
+        no time for and gave back. Must settle or release every one of them, and raise for
         none: what is wrong with one delivery is told on its row."""
         raise NotImplementedError
 

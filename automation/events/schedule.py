@@ -24,7 +24,7 @@ def ensure_tick(using: str = "default", **kwargs: Any) -> None:
     """Make sure that the tick is scheduled, once. Runs after every migrate."""
     from django_q.models import Schedule
 
-    if using != settings.Q_CLUSTER.get("orm", "default"):
+    if using != getattr(settings, "Q_CLUSTER", {}).get("orm", "default"):
         return
     schedules = Schedule.objects.using(using)
     schedules.update_or_create(

@@ -46,4 +46,5 @@ def deliver(label: str) -> None:
         return
     if len(batch) >= conf.get().DELIVERY_BATCH:
         bell.enqueue(bell.DELIVER_TASK, label)
-    model.deliver(batch)
+    if model.deliver(batch):
+        bell.enqueue(bell.DELIVER_TASK, label)

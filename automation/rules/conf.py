@@ -17,6 +17,9 @@ class Settings:
     DELIVERY_BATCH: int = 500
     #: For how long a claim holds. Longer than any single hand-over can take.
     DELIVERY_LEASE: int = 600
+    #: For how long a worker goes on with one batch before it gives the rest back. Less than
+    #: Q_CLUSTER's timeout, or the worker would be killed in the middle of a hand-over.
+    DELIVERY_SECONDS: int = 120
     #: How often a delivery is tried before it fails for good.
     DELIVERY_ATTEMPTS: int = 10
     #: For how long a generator's run holds its generator without a sign of life.

@@ -47,13 +47,22 @@ def dumps(value: Any) -> str:
 
     Raises ``TypeError`` for anything else: an object would not come back as itself.
     """
+    typed = 0
+
+    def default(item: Any) -> Any:
+        nonlocal typed
+        made = _default(item)
+        typed += isinstance(made, dict)
+        return made
+
     try:
         text = orjson.dumps(
             value,
-            default=_default,
+            default=default,
             option=orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS,
         )
-        if b"\\u0000" not in text and not (b'"$' in text and _has_own_markers(value)):
+        # As many typed objects as we made, and no key that only looks like one's.
+        if b"\\u0000" not in text and b'"$$' not in text and text.count(b'{"$') == typed:
             return text.decode()
     except TypeError:
         pass  # a lone surrogate, a huge integer or an unknown type: the thorough way tells
@@ -95,18 +104,6 @@ def _unescape(found: dict[str, Any]) -> Any:
     if not isinstance(value, dict):
         return value
     return {key[1:] if key.startswith("$$") else key: value[key] for key in value}
-
-
-def _has_own_markers(value: Any) -> bool:
-    """Whether the data itself has keys that could be taken for those of a typed object."""
-    if isinstance(value, dict):
-        return any(
-            (isinstance(key, str) and key.startswith("$")) or _has_own_markers(item)
-            for key, item in value.items()
-        )
-    if isinstance(value, list | tuple):
-        return any(_has_own_markers(item) for item in value)
-    return False
 
 
 def _escaped(key: str) -> str:

@@ -44,7 +44,7 @@ def snapshots(source: Source, rows: QuerySet[Any], now: datetime) -> Iterator[Sn
         name: _related(source, items, fields, pks)
         for name, (items, fields) in source.resolved_lists.items()
     }
-    contexts = [_context(names, values, len(paths), lists) for values in fetched]
+    contexts = _contexts(paths, fetched, lists)
     if source.compute is not None:
         for context, computed in zip(contexts, source.compute(contexts, now), strict=True):
             context.update({name: computed[name] for name in source.computed})
@@ -73,18 +73,23 @@ def _with_annotations(source: Source, rows: QuerySet[Any]) -> QuerySet[Any]:
     return rows.annotate(**{name: wanted[name] for name in missing}) if missing else rows
 
 
-def _context(
-    names: list[str], values: Sequence[Any], declared: int, lists: dict[str, dict[Any, list[Any]]]
-) -> dict[str, Any]:
-    context: dict[str, Any] = {"id": values[0]}
-    for name, value in zip(names[1 : declared + 1], values[1 : declared + 1], strict=True):
-        if LOOKUP_SEP in name:
-            place(context, name, value)
-        else:
-            context[name] = value
-    for name, by_row in lists.items():
-        context[name] = by_row.get(values[0], [])
-    return context
+def _contexts(
+    paths: list[str], fetched: list[Any], lists: dict[str, dict[Any, list[Any]]]
+) -> list[dict[str, Any]]:
+    """What is known of each row; its values are its primary key and those of ``paths``."""
+    names = ["id", *paths]
+    nested = any(LOOKUP_SEP in path for path in paths)
+    contexts = []
+    for values in fetched:
+        # Not strict: paths of roles that are not among the fields come last.
+        context = dict(zip(names, values, strict=False)) if not nested else {}
+        if nested:
+            for name, value in zip(names, values, strict=False):
+                place(context, name, value)
+        for name, by_row in lists.items():
+            context[name] = by_row.get(values[0], [])
+        contexts.append(context)
+    return contexts
 
 
 def _related(

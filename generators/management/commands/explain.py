@@ -40,8 +40,7 @@ class Command(BaseCommand):
         text = key_text(model._meta.pk.to_python(pk))
         key = f"{generator.key_prefix()}{text}{generator.key_suffix(now)}"
         if event := EventRecord.objects.filter(key=key).first():
-            self.stdout.write(
-                f"It has its event already: {key}, {event.recorded_at:%Y-%m-%d %H:%M}"
-            )
+            since = f"{generator.local(event.recorded_at):%Y-%m-%d %H:%M}"
+            self.stdout.write(f"It has its event already: {key}, {since}")
         if generator.state != "armed":
             self.stdout.write(f"The generator is not armed: {generator.get_state_display()}.")

@@ -5,6 +5,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
+from automation.rules.models import BrokenRule
 from generators import running
 from generators.models import Generator, State
 
@@ -21,35 +22,44 @@ class Command(BaseCommand):
         self, *args: Any, slugs: list[str], dry_run: bool, at: str | None, **options: Any
     ) -> None:
         now = _moment(at) if at else timezone.now()
-        chosen = list(self._chosen(slugs))
+        chosen = list(self._chosen(slugs, dry_run))
         self.stdout.write(f"{'generator':<32} {'matched':>9} {'new':>9}  error")
         failed = False
         for generator in chosen:
-            if dry_run:
-                rows = generator.rows(now)
-                matched, new = rows.count(), running.without_events(rows, generator, now).count()
-                self.stdout.write(f"{generator.slug:<32} {matched:>9} {new:>9}")
-                continue
-            outcome = running.run(generator, now)
+            outcome = _look(generator, now) if dry_run else running.run(generator, now)
             if outcome is None:
                 self.stdout.write(f"{generator.slug:<32} is being run by another worker")
                 continue
             failed = failed or bool(outcome.error)
             self.stdout.write(
-                f"{generator.slug:<32} {outcome.matched:>9} {outcome.new:>9}  {outcome.error}"
+                f"{generator.slug:<32} {outcome.matched:>9} {outcome.new:>9}  {outcome.error}".rstrip()
             )
         if failed:
             raise CommandError("Not all generators succeeded.")
 
-    def _chosen(self, slugs: list[str]) -> Any:
+    def _chosen(self, slugs: list[str], dry_run: bool) -> Any:
         if not slugs:
             return Generator.objects.filter(state=State.ARMED)
         found = {
             generator.slug: generator for generator in Generator.objects.filter(slug__in=slugs)
         }
+        if not dry_run and (idle := [s for s, g in found.items() if g.state != State.ARMED]):
+            raise CommandError(
+                f"Not armed, so not run: {', '.join(idle)}. --dry-run looks without recording."
+            )
         if missing := [slug for slug in slugs if slug not in found]:
             raise CommandError(f"There is no generator named: {', '.join(missing)}.")
         return found.values()
+
+
+def _look(generator: Generator, now: datetime.datetime) -> running.Outcome:
+    """What a run would find."""
+    try:
+        rows = generator.rows(now)
+        new = running.without_events(rows, generator, now).count()
+        return running.Outcome(matched=rows.count(), new=new)
+    except BrokenRule as error:
+        return running.Outcome(error=str(error))
 
 
 def _moment(text: str) -> datetime.datetime:

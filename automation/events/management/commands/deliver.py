@@ -15,6 +15,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, limit: int, **options: Any) -> None:
         for model in delivery_models():
             objects: Any = model._default_manager
+            objects.sweep(timezone.now())
             done = 0
             while not limit or done < limit:
                 batch = objects.claim(timezone.now(), min(limit - done, 500) if limit else None)
@@ -22,5 +23,6 @@ class Command(BaseCommand):
                     break
                 model.deliver(batch)
                 done += len(batch)
-                self.stdout.write(f"{model._meta.verbose_name_plural}: {done}", ending="\r")
+                if self.stdout.isatty():
+                    self.stdout.write(f"{model._meta.verbose_name_plural}: {done}", ending="\r")
             self.stdout.write(f"{model._meta.verbose_name_plural}: {done}")

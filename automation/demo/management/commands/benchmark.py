@@ -1,0 +1,97 @@
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils.translation import gettext as _
+
+from automation.demo.benchmark import recording
+from automation.demo.benchmark.contenders import CONTENDERS
+
+
+class Command(BaseCommand):
+    help = (
+        "Measure the product beside the fastest that the same database can do, in a scratch "
+        "database of its own. Never touches the site's data."
+    )
+    requires_system_checks = ()
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parts = parser.add_subparsers(dest="part", required=True)
+        part = parts.add_parser("recording", help="from matching rows to queued messages")
+        part.add_argument("--rows", type=int, default=100_000)
+        part.add_argument(
+            "--slow-rows",
+            type=int,
+            default=100_000,
+            help="at most so many rows for the slow ones, which get a table of their own",
+        )
+        part.add_argument("--repeat", type=int, default=3, help="medians of so many (3)")
+        part.add_argument(
+            "--only", nargs="+", default=[], choices=list(CONTENDERS), metavar="CONTENDER",
+            help=f"some of: {', '.join(CONTENDERS)}",
+        )  # fmt: skip
+        part.add_argument(
+            "--ancestors",
+            type=Path,
+            metavar="DIRECTORY",
+            help="measure django-spark and django-drip-campaigns too, in a virtual environment "
+            "that is made there, such as var/benchmark-venv",
+        )
+        part.add_argument(
+            "--database-url",
+            default=os.environ.get("DATABASE_URL") or "sqlite://",
+            help="a database is made beside this one and removed again (sqlite://: a file)",
+        )
+        part.add_argument("--json", type=Path, dest="file", help="write the figures there too")
+
+    def handle(self, *, part: str, **options: Any) -> None:
+        self.recording(**options)
+
+    def recording(
+        self,
+        *,
+        rows: int,
+        slow_rows: int,
+        repeat: int,
+        only: list[str],
+        ancestors: Path | None,
+        database_url: str,
+        file: Path | None,
+        **options: Any,
+    ) -> None:
+        names = only or [
+            name for name, one in CONTENDERS.items() if ancestors or one.run is not None
+        ]
+        if ancestors:
+            recording.set_up_ancestors(ancestors)
+        elif any(CONTENDERS[name].run is None for name in names):
+            raise CommandError(_("Say with --ancestors where they are to be installed."))
+        fast, slow = recording.chosen(names, slow=False), recording.chosen(names, slow=True)
+        if slow_rows >= rows:
+            fast, slow = [c for c in CONTENDERS.values() if c in fast or c in slow], []
+        figures = []
+        for size, contenders in ((rows, fast), (min(rows, slow_rows), slow)):
+            if not contenders:
+                continue
+            results = recording.measure(
+                database_url, size, contenders, repeat, ancestors, self._progress
+            )
+            self.stdout.write(f"\n{size:,} rows\n\n{recording.table(results)}\n")
+            figures += [_plain(size, result) for result in results]
+        if file is not None:
+            file.write_text(json.dumps(figures, indent=2) + "\n")
+
+    def _progress(self, text: str) -> None:
+        self.stderr.write(f"  {text}")
+
+
+def _plain(size: int, result: recording.Result) -> dict[str, Any]:
+    return {
+        "contender": result.contender.name,
+        "rows": size,
+        "first": asdict(result.first),
+        "nothing_new": asdict(result.again),
+    }

@@ -1,0 +1,146 @@
+"""The benchmark measures what it says, in a database of its own."""
+
+import json
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from automation.demo.benchmark import recording, rows, statements
+from automation.demo.benchmark.measuring import Measured
+from automation.demo.benchmark.scratch import refuse_any_other
+from automation.demo.models import Customer
+from automation.events.models import EventRecord
+from automation.rules.sources import sources
+from generators import running
+from generators.models import Generator
+from mails.models import Message
+
+WRITTEN = ("key", "group", "rule_id", "row_model", "row_pk", "recipient", "language", "time_zone")
+QUEUED = ("event__key", "mail_id", "recipient", "state", "created_at", "not_before", "attempts")
+
+
+@pytest.fixture
+def figures(tmp_path, capsys):
+    """What the command finds, with its table."""
+    file = tmp_path / "figures.json"
+    call_command(
+        "benchmark", "recording", rows=2_000, repeat=1, file=file,
+        only=["flint", "insert-select", "bulk-create"], database_url=_url(),
+    )  # fmt: skip
+    found = {one["contender"]: one for one in json.loads(file.read_text())}
+    return found, capsys.readouterr().out
+
+
+@pytest.fixture
+def rule(db):
+    with sources.registered(rows.SOURCE):
+        yield rows.make_rule
+
+
+def _url():
+    settings = connection.settings_dict
+    if connection.vendor == "sqlite":
+        return "sqlite://"
+    host = f"{settings['HOST']}:{settings['PORT']}".strip(":")
+    password = f":{settings['PASSWORD']}" if settings["PASSWORD"] else ""
+    # "postgres" is always there; the benchmark's own database is made beside it.
+    return f"postgres://{settings['USER']}{password}@{host}/postgres"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_measures_a_first_run_and_one_with_nothing_new(figures):
+    found, printed = figures
+    made = found["limit"]["first"]["events"]
+    assert list(found) == ["limit", "flint", "events-limit", "insert-select", "bulk-create"]
+    assert made > 100
+    for name, one in found.items():
+        messages = made if name in ("limit", "flint") else 0
+        assert (one["first"]["events"], one["first"]["messages"]) == (made, messages)
+        assert (one["nothing_new"]["events"], one["nothing_new"]["messages"]) == (0, 0)
+    flint, again = found["flint"]["first"], found["flint"]["nothing_new"]
+    assert flint["ids"] == made
+    assert again["ids"] == 0, "a run with nothing new uses up no number of the sequence"
+    assert flint["memory"] < 15
+    assert again["queries"] < flint["queries"] < 40
+    assert printed.count("\n| ") == 11
+    assert "| Flint | first |" in printed
+    assert _left_over() == [], "the database is gone afterwards"
+
+
+def _left_over():
+    if connection.vendor == "sqlite":
+        return list(Path(tempfile.gettempdir()).glob(f"flint-benchmark-{os.getpid()}-*"))
+    with connection.cursor() as cursor:
+        name = f"flint_benchmark_{os.getpid()}"
+        cursor.execute("SELECT datname FROM pg_database WHERE datname = %s", [name])
+        return cursor.fetchall()
+
+
+def test_the_limit_writes_the_same_rows_as_the_product(rule):
+    rows.fill(300)
+    rule()
+    statements.events_and_messages()
+    by_hand = _written()
+    Message.objects.all().delete()
+    EventRecord.objects.all().delete()
+    assert running.run(Generator.objects.get(), rows.NOW).new == len(by_hand[0])
+    assert _written() == by_hand
+    assert len(by_hand[0]) == len(by_hand[1]) > 10
+
+
+def _written():
+    events = EventRecord.objects.order_by("key").values_list(*WRITTEN, "recorded_at", "context")
+    return list(events), list(Message.objects.order_by("event__key").values_list(*QUEUED))
+
+
+def test_the_number_of_queries_does_not_grow_with_the_rows(rule):
+    generator = rule()
+    _warm, few, many = (_queries_of_a_first_run(generator, count) for count in (200, 200, 400))
+    assert few == many
+
+
+def _queries_of_a_first_run(generator, count):
+    Message.objects.all().delete()
+    EventRecord.objects.all().delete()
+    Customer.objects.all().delete()
+    rows.fill(count)
+    with CaptureQueriesContext(connection) as queries:
+        assert running.run(generator, rows.NOW).new > 5
+    return len(queries)
+
+
+def test_it_refuses_a_database_that_is_not_its_own(db):
+    with pytest.raises(CommandError, match="not a database that the benchmark has made"):
+        refuse_any_other(connection)
+
+
+@pytest.mark.sqlite_only
+@pytest.mark.django_db
+@pytest.mark.parametrize("url", ["mysql://root@127.0.0.1/shop", "postgres://nobody@127.0.0.1:1/x"])
+def test_it_says_where_it_cannot_make_a_database(url):
+    with pytest.raises(CommandError, match="of its own"):
+        recording.measure(url, 10, [], 1)
+
+
+def test_the_ratio_is_to_the_limit_that_writes_the_same():
+    def result(name, seconds):
+        run = Measured(seconds, queries=1, memory=0.0, events=1, messages=1, ids=1)
+        return recording.Result(recording.CONTENDERS[name], run, run)
+
+    chosen = recording.chosen(["flint", "bulk-create"], slow=False)
+    assert [one.name for one in chosen] == ["limit", "flint", "events-limit", "bulk-create"]
+    table = recording.table(
+        [
+            result("limit", 2.0),
+            result("flint", 3.0),
+            result("events-limit", 1.0),
+            result("bulk-create", 4.0),
+        ]
+    )
+    ratios = [line.split("|")[4].strip() for line in table.splitlines()[2:]]
+    assert ratios == ["1.00", "1.00", "1.50", "1.50", "1.00", "1.00", "4.00", "4.00"]
