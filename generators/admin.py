@@ -2,43 +2,68 @@
 
 from typing import Any
 
+from django import forms
 from django.contrib import admin
 from django.db.models import Prefetch
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
+from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
-from automation.events.admin import state_badge
-from automation.rules.admin import RuleAdmin
+from automation.events.admin import moment, state_badge
+from automation.events.models import Action
+from automation.rules.admin import RuleAdmin, SourceFilter
+from automation.rules.forms import SourceForm, TextWithSuggestions
 from generators import views
 from generators.models import Generator, Run
+
+#: What decides when it runs next.
+SCHEDULE = {"trigger", "every_minutes", "at_time", "weekday", "cron", "time_zone"}
+
+
+def listened_groups() -> list[tuple[str, str]]:
+    """The groups that somebody waits for, with who does."""
+    actions = Action.objects.non_polymorphic().exclude(group__contains="*")
+    return list(actions.order_by("group").values_list("group", "name"))
+
+
+class GeneratorForm(SourceForm):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "at_time" in self.fields:
+            self.fields["at_time"].widget = forms.TimeInput({"type": "time"}, format="%H:%M")
+        if "group_template" in self.fields:
+            self.fields["group_template"].widget = TextWithSuggestions(
+                listened_groups, {"maxlength": 500}
+            )
 
 
 @admin.register(Generator)
 class GeneratorAdmin(RuleAdmin):
+    form = GeneratorForm
     add_fields = ("name", "slug", "source", "group_template")
     change_form_template = "admin/generators/change_form.html"
-    list_display = ("name", "sentence", "group_template", "state_badge", "next_run_at", "last_run")
-    list_filter = ("state", "source")
+    list_display = ("name", "sentence", "state_now", "last_run")
+    list_filter = ("state", SourceFilter)
     search_fields = ("name", "slug", "group_template")
     fieldsets = (
         (None, {"fields": ("name", "slug", "about", "shown_state")}),
         (_("What happens"), {"fields": ("group_template", "repeat")}),
-        (_("When"), {
+        (
+            _("When"),
+            {
                 "fields": (
                     "trigger", "every_minutes", "weekday", "at_time", "cron", "on_save",
-                    "time_zone",
+                    "time_zone", "coming_runs",
                 ),
-            }),
-    )
-    readonly_fields = ("shown_state",)
-
-    class Media:
-        css = {"all": ["automation/admin.css"]}
+            },
+        ),
+    )  # fmt: skip
+    readonly_fields = ("shown_state", "coming_runs")
 
     def get_queryset(self, request: HttpRequest) -> Any:
         last = Prefetch("runs", Run.objects.order_by("-started_at", "-pk")[:1], to_attr="last_runs")
-        return super().get_queryset(request).prefetch_related("conditions", last)
+        return super().get_queryset(request).prefetch_related(last)
 
     def get_urls(self) -> list[Any]:
         wrap = self.admin_site.admin_view
@@ -58,21 +83,43 @@ class GeneratorAdmin(RuleAdmin):
     def run_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         return views.run(self, request, pk)
 
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """Only what was changed here is written: a run may be writing its part of the row."""
+        if not change:
+            super().save_model(request, obj, form, change)
+            return
+        written = {name for name in form.changed_data if name in form.fields}
+        if written & SCHEDULE:
+            obj.reschedule()
+            written.add("next_run_at")
+        if written:
+            obj.save(update_fields=sorted(written))
+
     def render_change_form(
         self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any
     ) -> Any:
         generator = kwargs.get("obj")
         if generator:
             context |= views.facts(generator)
+            context["may_change"] = self.has_change_permission(request, generator)
         return super().render_change_form(request, context, *args, **kwargs)
 
     @admin.display(description=_("state"), ordering="state")
-    def state_badge(self, generator: Generator) -> str:
-        return state_badge(generator.state, generator.get_state_display())
+    def state_now(self, generator: Generator) -> str:
+        badge = state_badge(generator.state, generator.get_state_display())
+        if generator.next_run_at:
+            return format_html("{}<br>{}", badge, _("next: %s") % moment(generator.next_run_at))
+        if generator.state_reason:
+            return format_html("{}<br>{}", badge, generator.state_reason)
+        return badge
 
     @admin.display(description=_("state"))
     def shown_state(self, generator: Generator) -> str:
         return views.state_sentence(generator)
+
+    @admin.display(description=_("next times"))
+    def coming_runs(self, generator: Generator) -> str:
+        return views.coming_runs(generator)
 
     @admin.display(description=_("last run"))
     def last_run(self, generator: Any) -> str:

@@ -8,20 +8,27 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
-from django.urls import reverse
+from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
-from django.utils.formats import date_format
+from django.utils.html import format_html
+from django.utils.http import urlencode
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from automation.events import bell
+from automation.events.admin import moment, state_badge
 from automation.events.groups import overlap
 from automation.events.models import Action
+from automation.rules.counting import counted
 from automation.rules.models import BrokenRule
 from automation.rules.templating import TemplateError
+from automation.rules.views import linked
 from generators import running
 from generators.models import Generator, Run, RunState, State
 from generators.producing import group_pattern
 from generators.tasks import RUN_TASK
+from generators.timing import next_runs
 
 # More new rows than this are recorded by the cluster: a page should not take so long.
 RUN_HERE = 2_000
@@ -31,11 +38,14 @@ SAMPLE = 5
 def arm(model_admin: admin.ModelAdmin, request: HttpRequest, pk: int) -> HttpResponse:
     """Ask before arming: how many events there will be at once, and whom they reach."""
     generator = _permitted(model_admin, request, pk)
+    if generator.state == State.ARMED:
+        messages.info(request, _("%(name)s is armed already.") % {"name": generator})
+        return _to_page(generator)
     if request.method == "POST":
         try:
             generator.arm(timezone.now())
         except ValidationError as error:
-            for message in error.messages:
+            for message in _messages(error):
                 messages.error(request, message)
             return _to_page(generator)
         _log(request, generator, "armed")
@@ -83,7 +93,7 @@ def run(model_admin: admin.ModelAdmin, request: HttpRequest, pk: int) -> HttpRes
         bell.enqueue(RUN_TASK, pk)
         messages.info(
             request,
-            _("%(count)d new events are being made in the background. They appear under runs.")
+            _("%(count)d new events are being made in the background. They appear under “Runs”.")
             % {"count": new},
         )
         return _to_page(generator)
@@ -95,7 +105,11 @@ def run(model_admin: admin.ModelAdmin, request: HttpRequest, pk: int) -> HttpRes
     else:
         messages.success(
             request,
-            _("Looked at %(looked_at)d, %(matched)d match, %(new)d are new.")
+            ngettext(
+                "%(matched)d of %(looked_at)d match, %(new)d is new.",
+                "%(matched)d of %(looked_at)d match, %(new)d are new.",
+                outcome.new,
+            )
             % {"looked_at": outcome.looked_at, "matched": outcome.matched, "new": outcome.new},
         )
     return _to_page(generator)
@@ -105,25 +119,71 @@ def facts(generator: Generator) -> dict[str, Any]:
     """What a generator's page shows beside its form: whom it reaches, and its last runs."""
     return {
         "reached": reached(generator),
-        "runs": [(run, run_sentence(run)) for run in generator.runs.all()[:10]],
+        "runs": [
+            (run, moment(run.started_at), run_sentence(run), moment(run.last_quiet_at))
+            for run in generator.runs.all()[:10]
+        ],
         "is_armed": generator.state == State.ARMED,
+        "new_mail_url": _new_mail_url(generator),
     }
 
 
-def reached(generator: Generator) -> list[Action]:
-    """The actions that may hear the events of ``generator``."""
+def reached(generator: Generator) -> list[tuple[str, Action, str]]:
+    """The actions that may hear the events of ``generator``: the kind of each, itself, and
+    where its page is."""
     pattern = group_pattern(generator.group_template)
-    return [action for action in Action.objects.all() if overlap(action.group.strip(), pattern)]
+    return [
+        (str(action._meta.verbose_name), action, _page_of(action))
+        for action in Action.objects.all()
+        if overlap(action.group.strip(), pattern)
+    ]
+
+
+def _page_of(action: Action) -> str:
+    opts = action._meta
+    try:
+        return reverse(f"admin:{opts.app_label}_{opts.model_name}_change", args=[action.pk])
+    except NoReverseMatch:
+        return ""
+
+
+def _new_mail_url(generator: Generator) -> str:
+    """Where a mail for its events can be written; empty on a site without mails."""
+    try:
+        url = reverse("admin:mails_mail_add")
+    except NoReverseMatch:
+        return ""
+    return f"{url}?{urlencode({'group': group_pattern(generator.group_template)})}"
 
 
 def state_sentence(generator: Generator) -> str:
     """The state in words: what it does now, and why if it does nothing."""
-    if generator.state == State.ARMED and generator.next_run_at:
-        when = date_format(timezone.localtime(generator.next_run_at), "DATETIME_FORMAT")
-        return _("Armed. Next run: %(when)s.") % {"when": when}
+    badge = state_badge(generator.state, generator.get_state_display())
+    if generator.state == State.ARMED:
+        return badge
     if generator.state == State.PAUSED:
-        return f"{_('Paused.')} {generator.state_reason}".strip()
-    return _("A draft: it makes no events until it is armed.")
+        return format_html("{} {}", badge, generator.state_reason)
+    return format_html("{} {}", badge, _("It makes no events until it is armed."))
+
+
+def coming_runs(generator: Generator) -> str:
+    """When it runs next: by the schedule as it is saved, in the time zone of this site."""
+    # What the form was refused with may be on the instance.
+    saved = Generator.objects.get(pk=generator.pk)
+    found = next_runs(
+        3,
+        trigger=saved.trigger,
+        after=timezone.now(),
+        zone=saved.zone(),
+        every_minutes=saved.every_minutes,
+        at_time=saved.at_time,
+        weekday=saved.weekday,
+        cron=saved.cron,
+    )
+    if not found:
+        return "–"
+    times = ", ".join(moment(each) for each in found)
+    return times if generator.state == State.ARMED else _("once it is armed: %s") % times
 
 
 def run_sentence(run: Run) -> str:
@@ -131,10 +191,8 @@ def run_sentence(run: Run) -> str:
     if run.state == RunState.FAILED:
         return _("failed: %(error)s") % {"error": run.error}
     if run.state == RunState.RUNNING:
-        return _("running since %(when)s") % {
-            "when": date_format(timezone.localtime(run.started_at), "DATETIME_FORMAT")
-        }
-    return _("%(looked_at)d looked at, %(matched)d match, %(new)d new") % {
+        return _("running since %(when)s") % {"when": moment(run.started_at)}
+    return _("%(matched)d of %(looked_at)d match, %(new)d new") % {
         "looked_at": run.looked_at,
         "matched": run.matched,
         "new": run.new,
@@ -144,21 +202,43 @@ def run_sentence(run: Run) -> str:
 def _prospect(generator: Generator) -> dict[str, Any]:
     """What would happen at once if ``generator`` were armed now."""
     now = timezone.now()
+    if not generator.conditions.exists():
+        return {"error": _("Add a condition first: without one it would mean every row there is.")}
     try:
         rows = generator.rows(now)
         unseen = running.without_events(rows, generator, now)
-        new = unseen.count()
         pks = list(unseen.order_by("-pk").values_list("pk", flat=True)[:SAMPLE])
-        sample = list(running.events(generator, rows.filter(pk__in=pks), now))
+        first = list(running.events(generator, rows.filter(pk__in=pks), now))
     except (BrokenRule, TemplateError) as error:
         return {"error": str(error)}
+    model = generator.source_or_error().model
+    instances = model._default_manager.in_bulk(pks)
+    named = {str(pk): (instance._meta, pk, str(instance)) for pk, instance in instances.items()}
+    matching, new = counted(rows), counted(unseen)
     return {
         "sentence": generator.sentence(),
-        "matching": rows.count(),
+        "matching": matching,
+        "matching_number": matching.number or 0,
         "new": new,
-        "sample": sample,
+        "new_number": new.number or 0,
+        "sample": [
+            (event, linked(*named[event.row_pk]) if event.row_pk in named else event.row_pk)
+            for event in first
+        ],
         "reached": reached(generator),
     }
+
+
+def _messages(error: ValidationError) -> list[str]:
+    """What is wrong, each with the name of its field."""
+    if not hasattr(error, "error_dict"):
+        return list(error.messages)
+    found = []
+    labels = {field.name: field.verbose_name for field in Generator._meta.fields}
+    for name, said in error.message_dict.items():
+        label = labels.get(name, "")
+        found += [f"{capfirst(label)}: {message}" if label else message for message in said]
+    return found
 
 
 def _permitted(model_admin: admin.ModelAdmin, request: HttpRequest, pk: int) -> Generator:

@@ -15,7 +15,7 @@ def check_times(**kwargs: Any) -> list[CheckMessage]:
         return []  # told by a check of its own
     times = conf.get()
     found: list[CheckMessage] = []
-    if times.DELIVERY_LEASE <= times.DELIVERY_SECONDS + 2 * (settings.EMAIL_TIMEOUT or 60):
+    if times.DELIVERY_SECONDS + 2 * (settings.EMAIL_TIMEOUT or 60) >= times.DELIVERY_LEASE:
         found.append(
             Error(
                 "AUTOMATION['DELIVERY_LEASE'] is too short: a claim could run out while the mail "

@@ -17,8 +17,9 @@ CONTENT_STYLES = f"""
 p, ul, ol, dl, blockquote, pre {{ margin: 0 0 16px 0; }}
 td, th {{
   font-family: {_FONT}; font-size: 16px; line-height: 24px;
-  padding: 0; vertical-align: top; text-align: left;
+  padding: 0; vertical-align: top;
 }}
+td:not([align]), th:not([align]) {{ text-align: left; }}
 h1, h2, h3, h4 {{ margin: 24px 0 12px 0; font-weight: 600; }}
 h1 {{ font-size: 26px; line-height: 32px; margin-top: 0; }}
 h2 {{ font-size: 20px; line-height: 28px; }}

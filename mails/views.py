@@ -91,10 +91,17 @@ def preview(model_admin: admin.ModelAdmin, request: HttpRequest, pk: int) -> Htt
     }
     if found:
         chosen = found[position]
-        context |= {"chosen": chosen, "query": urlencode({"key": chosen.event.key})}
+        dark = {"dark": "1"} if request.GET.get("dark") else {}
+        context |= {
+            "chosen": chosen,
+            "dark": bool(dark),
+            "query": urlencode({"key": chosen.event.key, **dark}),
+            "light_query": urlencode({"key": chosen.event.key}),
+            "dark_query": urlencode({"key": chosen.event.key, "dark": "1"}),
+        }
         for name, index in (("previous", position - 1), ("next", position + 1)):
             if 0 <= index < len(found):
-                context[name] = urlencode({"key": found[index].event.key})
+                context[name] = urlencode({"key": found[index].event.key, **dark})
         try:
             rendered = _rendered(mail, chosen)
             context |= {"rendered": rendered, "headers": _headers(mail, rendered, chosen.event)}
@@ -111,7 +118,16 @@ def frame(model_admin: admin.ModelAdmin, request: HttpRequest, pk: int) -> HttpR
         html = _rendered(mail, found[_position(found, request.GET.get("key", ""))]).html
     except (TemplateError, IndexError) as error:
         html = format_html("<p>{}</p>", str(error))
-    return _policed(html)
+    return _policed(_in_scheme(html, bool(request.GET.get("dark"))))
+
+
+def _in_scheme(html: str, dark: bool) -> str:
+    """The mail as it is shown where people have chosen dark colours, or have not: a frame
+    cannot choose for itself."""
+    scheme = "dark" if dark else "light"
+    return html.replace("(prefers-color-scheme: dark)", "all" if dark else "not all").replace(
+        'content="light dark"', f'content="{scheme}"'
+    )
 
 
 def message_frame(model_admin: admin.ModelAdmin, request: HttpRequest, pk: int) -> HttpResponse:
@@ -119,7 +135,7 @@ def message_frame(model_admin: admin.ModelAdmin, request: HttpRequest, pk: int) 
     message = get_object_or_404(Message, pk=pk)
     if not model_admin.has_view_permission(request, message):
         raise PermissionDenied
-    return _policed(message.html)
+    return _policed(_in_scheme(message.html, dark=False))
 
 
 def _policed(html: str) -> HttpResponse:
@@ -161,10 +177,11 @@ def send_to_me(model_admin: admin.ModelAdmin, request: HttpRequest, pk: int) -> 
     return back
 
 
-def variables(mail: Mail) -> list[tuple[str, str]]:
-    """What the mail can name, with what it means; a list's items as a loop."""
+def variables(group: str) -> list[tuple[str, str]]:
+    """What a mail on events of ``group`` can name, with what it means; a list's items as a
+    loop."""
     found: dict[str, str] = {}
-    for producer in producers(mail.group):
+    for producer in producers(group):
         found |= dict(_listed(producer.shape, ""))
     return list(found.items())
 
@@ -176,11 +193,17 @@ def _listed(shape: dict[str, Any], prefix: str) -> list[tuple[str, str]]:
         if isinstance(inner, dict):
             found += _listed(inner, f"{path}.")
         elif isinstance(inner, list):
-            items = ", ".join(f"item.{key}" for key, _label in _listed(inner[0], ""))
-            found.append((f"{{% for item in {path} %}} … {{% endfor %}}", items))
+            items = ", ".join(f"{{{{ item.{key} }}}}" for key in inner[0])
+            meaning = _("goes through the list; inside: %(items)s") % {"items": items}
+            found.append((f"{{% for item in {path} %}} … {{% endfor %}}", meaning))
         else:
-            found.append((f"{{{{ {path} }}}}", getattr(inner, "full_label", "") or path))
+            found.append((f"{{{{ {path} }}}}", _meaning(path, inner)))
     return found
+
+
+def _meaning(path: str, field: Any) -> str:
+    told = {"event.group": _("the event's group"), "event.key": _("the event's key")}
+    return getattr(field, "full_label", "") or told.get(path, "") or path.rpartition(".")[2]
 
 
 def _rendered(mail: Mail, sample: Sample) -> RenderedMail:

@@ -27,10 +27,15 @@ CONFIG: dict[str, Any] = {
     "entities": False,
     "versionCheck": False,
     "disableNativeSpellChecker": False,
-    "extraAllowedContent": (
-        "a[*](*){*}; table[*](*){*}; thead; tbody; tfoot; tr[*](*){*}; td[*](*){*}; th[*](*){*}; "
-        "img[*](*){*}; p(*){*}; div(*){*}; span(*){*}; h1(*){*}; h2(*){*}; h3(*){*}"
+    # What mail may have, and what its cleaning lets through (``mails/html.py``); nothing that
+    # runs, wherever it was pasted from.
+    "allowedContent": (
+        "a abbr b big blockquote br caption center code col colgroup dd del div dl dt em font "
+        "h1 h2 h3 h4 h5 h6 hr i img ins kbd li mark ol p pre q s small span strike strong sub "
+        "sup table tbody td tfoot th thead tr tt u ul[*]{*}(*)"
     ),
+    "disallowedContent": "*[on*]",
+    "title": False,
     "removePlugins": (
         "a11yhelp,about,exportpdf,flash,forms,iframe,language,magicline,newpage,pagebreak,preview,"
         "print,save,scayt,smiley,specialchar,templates,wsc,uploadimage,uploadfile,filebrowser"
@@ -47,6 +52,13 @@ class MailEditor(CKEditorWidget):
         super().__init__(*args, **kwargs)
         self.config = {**self.config, **CONFIG}
 
+    def get_context(self, name: str, value: Any, attrs: Any) -> dict[str, Any]:
+        # Only now: the names of static files are not known yet when forms are declared.
+        self.config["contentsCss"] = static("mails/editor-content.css")
+        context: dict[str, Any] = super().get_context(name, value, attrs)
+        return context
+
     @property
     def media(self) -> forms.Media:
-        return super().media + forms.Media(js=[static("mails/editor.js")])
+        # Named again, so that whatever else is on the page, ours comes after the editor.
+        return super().media + forms.Media(js=["ckeditor/ckeditor/ckeditor.js", "mails/editor.js"])

@@ -48,8 +48,7 @@ def generator() -> Generator:
 def test_two_processes_that_run_the_same_generator_record_everything_once(generator):
     start = timezone.now().timestamp() + 4
     processes = [
-        start_manage("shell", "-v0", "-c", BOTH_RUN.format(start=start))
-        for _process in range(2)
+        start_manage("shell", "-v0", "-c", BOTH_RUN.format(start=start)) for _process in range(2)
     ]
     outputs = [process.communicate(timeout=60) for process in processes]
     assert [process.returncode for process in processes] == [0, 0], outputs

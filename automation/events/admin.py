@@ -1,12 +1,17 @@
 """Events, as a list to read, filter and export."""
 
+import datetime
+import uuid
 from typing import Any
 
 from django.apps import apps
 from django.contrib import admin
 from django.http import HttpRequest
-from django.urls import NoReverseMatch, reverse
+from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext, pgettext
 from django.utils.translation import gettext_lazy as _
 from import_export.admin import ExportMixin
 from import_export.formats.base_formats import CSV
@@ -15,6 +20,7 @@ from automation.events.exporting import EventResource
 from automation.events.models import EventRecord
 from automation.events.outbox import delivery_models
 from automation.rules.models import Rule
+from automation.rules.views import linked
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):
@@ -32,6 +38,18 @@ class ReadOnlyAdmin(admin.ModelAdmin):
         return False
 
 
+def moment(when: datetime.datetime | None) -> str:
+    """A moment as lists show it: short, in the site's time zone, the year only of others."""
+    if when is None:
+        return "–"
+    local = timezone.localtime(when)
+    if local.year == timezone.localtime().year:
+        # Translators: day, month, hours and minutes, in the letters of Django's date filter.
+        return date_format(local, pgettext("date and time", "j M, H:i"))
+    # Translators: day, month, year, hours and minutes, in the letters of Django's date filter.
+    return date_format(local, pgettext("date and time", "j M Y, H:i"))
+
+
 def state_badge(state: str, label: Any) -> str:
     """A state as the product's pages show it."""
     return format_html('<span class="state state-{}">{}</span>', state, label)
@@ -41,13 +59,37 @@ def data_table(data: Any) -> str:
     """Plain data as nested tables that people can read."""
     if isinstance(data, dict):
         rows = format_html_join(
-            "", "<tr><th>{}</th><td>{}</td></tr>", ((key, data_table(data[key])) for key in data)
+            "",
+            '<tr><th scope="row">{}</th><td>{}</td></tr>',
+            ((key, data_table(data[key])) for key in data),
         )
         return format_html('<table class="data">{}</table>', rows)
     if isinstance(data, list):
-        items = format_html_join("", "<li>{}</li>", ((data_table(item),) for item in data))
-        return format_html('<ol class="data">{}</ol>', items)
+        return _list_table(data)
+    if isinstance(data, bool):
+        return gettext("yes") if data else gettext("no")
+    if isinstance(data, datetime.datetime):
+        return moment(data)
     return format_html("{}", "–" if data is None or data == "" else data)
+
+
+def _list_table(data: list[Any]) -> str:
+    names = list(data[0]) if data and isinstance(data[0], dict) else []
+    if not names or any(not isinstance(item, dict) or list(item) != names for item in data):
+        items = format_html_join("", "<li>{}</li>", ((data_table(item),) for item in data))
+        return format_html('<ol class="data">{}</ol>', items) if data else "–"
+    head = format_html_join("", '<th scope="col">{}</th>', ((name,) for name in names))
+    rows = format_html_join(
+        "",
+        "<tr>{}</tr>",
+        (
+            (format_html_join("", "<td>{}</td>", ((data_table(item[name]),) for name in names)),)
+            for item in data
+        ),
+    )
+    return format_html(
+        '<table class="data"><thead><tr>{}</tr></thead><tbody>{}</tbody></table>', head, rows
+    )
 
 
 class RuleFilter(admin.SimpleListFilter):
@@ -62,19 +104,63 @@ class RuleFilter(admin.SimpleListFilter):
         return queryset.filter(rule=self.value()) if self.value() else queryset
 
 
+class RowFilter(admin.SimpleListFilter):
+    """By the kind of row, as people call it."""
+
+    title = _("kind of row")
+    parameter_name = "row_model"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        labels = EventRecord.objects.order_by().values_list("row_model", flat=True).distinct()
+        return sorted(
+            ((label, _kind_of_row(label)) for label in labels if label),
+            key=lambda choice: choice[1],
+        )
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        return queryset.filter(row_model=self.value()) if self.value() else queryset
+
+
+class RecordingFilter(admin.SimpleListFilter):
+    """The events of one run, which the run's page links to."""
+
+    title = _("run")
+    parameter_name = "recording"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [(self.value() or "", _("only this run"))] if self.value() else []
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        if not self.value():
+            return queryset
+        try:
+            return queryset.filter(recording=uuid.UUID(self.value()))
+        except ValueError:
+            return queryset.none()
+
+
+def _kind_of_row(label: str) -> str:
+    try:
+        return str(apps.get_model(label)._meta.verbose_name)
+    except (LookupError, ValueError):
+        return label
+
+
 @admin.register(EventRecord)
 class EventRecordAdmin(ExportMixin, ReadOnlyAdmin):
     resource_classes = [EventResource]
     formats = [CSV]
     skip_export_form = True
-    list_display = ("recorded_at", "group", "person", "row", "made_by")
-    list_display_links = ("recorded_at", "group")
+    list_display = ("when", "what", "person", "row")
+    list_display_links = ("when", "what")
     list_filter = (
         ("group", admin.AllValuesFieldListFilter),
         RuleFilter,
-        "row_model",
+        RowFilter,
         "recorded_at",
+        RecordingFilter,
     )
+    list_per_page = 50
     date_hierarchy = "recorded_at"
     search_fields = ("key", "row_pk", "recipient")
     search_help_text = _("Search by key, number of the row, or address")
@@ -86,11 +172,20 @@ class EventRecordAdmin(ExportMixin, ReadOnlyAdmin):
     )  # fmt: skip
     readonly_fields = ("made_by", "the_row", "caused", "known")
 
-    class Media:
-        css = {"all": ["automation/admin.css"]}
-
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).prefetch_related("rule")
+
+    def has_export_permission(self, request: HttpRequest) -> bool:
+        return self.has_view_permission(request)
+
+    @admin.display(description=_("recorded"), ordering="recorded_at")
+    def when(self, event: EventRecord) -> str:
+        return moment(event.recorded_at)
+
+    @admin.display(description=_("event"), ordering="group")
+    def what(self, event: EventRecord) -> str:
+        quiet = format_html('<br><span class="quiet">{}</span>', event.rule) if event.rule else ""
+        return format_html("{}{}", event.group, quiet)
 
     @admin.display(description=_("person"), ordering="recipient")
     def person(self, event: EventRecord) -> str:
@@ -98,13 +193,13 @@ class EventRecordAdmin(ExportMixin, ReadOnlyAdmin):
 
     @admin.display(description=_("row"))
     def row(self, event: EventRecord) -> str:
-        return f"{event.row_model.rpartition('.')[2]} {event.row_pk}".strip() or "–"
+        return f"{_kind_of_row(event.row_model)} {event.row_pk}".strip() or "–"
 
     @admin.display(description=_("made by"))
     def made_by(self, event: EventRecord) -> str:
         if event.rule is None:
             return "–"
-        return link_to(event.rule._meta, event.rule.pk, str(event.rule))
+        return linked(event.rule._meta, event.rule.pk, str(event.rule))
 
     @admin.display(description=_("row"))
     def the_row(self, event: EventRecord) -> str:
@@ -114,7 +209,7 @@ class EventRecordAdmin(ExportMixin, ReadOnlyAdmin):
             opts = apps.get_model(event.row_model)._meta
         except LookupError:
             return f"{event.row_model} {event.row_pk}"
-        return link_to(opts, event.row_pk, f"{opts.verbose_name} {event.row_pk}")
+        return linked(opts, event.row_pk, f"{opts.verbose_name} {event.row_pk}")
 
     @admin.display(description=_("what came of it"))
     def caused(self, event: EventRecord) -> str:
@@ -123,18 +218,9 @@ class EventRecordAdmin(ExportMixin, ReadOnlyAdmin):
             deliveries: Any = model._default_manager
             for delivery in deliveries.filter(event=event):
                 badge = state_badge(delivery.state, delivery.get_state_display())
-                found.append((link_to(delivery._meta, delivery.pk, str(delivery)), badge))
-        return format_html_join(format_html("<br>"), "{} {}", found) if found else "–"
+                found.append((linked(delivery._meta, delivery.pk, str(delivery)), badge))
+        return format_html_join(SafeString("<br>"), "{} {}", found) if found else "–"
 
     @admin.display(description=_("what was known"))
     def known(self, event: EventRecord) -> str:
         return data_table(event.context)
-
-
-def link_to(opts: Any, pk: Any, label: str) -> str:
-    """A link to a row's page, or its bare name where it has none."""
-    try:
-        url = reverse(f"admin:{opts.app_label}_{opts.model_name}_change", args=[pk])
-    except NoReverseMatch:
-        return label
-    return format_html('<a href="{}">{}</a>', url, label)

@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Exists, OuterRef, Q
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 
 from automation.events.groups import producers
 from automation.events.records import EventRecord
@@ -69,7 +69,9 @@ class EventCondition(Condition):
         said = {offered.name: str(offered.label) for offered in cls.OPERATORS}[operator]
         if not span:
             return f"{said} {group}"
-        limit = _("in the last %(span)s") % {"span": read_span(span).for_people()}
+        known = read_span(span)
+        limit = ngettext("in the last %(span)s", "in the last %(span)s", known.amount)
+        limit %= {"span": known.for_people()}
         return f"{said} {group} {limit}"
 
     @classmethod

@@ -3,17 +3,21 @@
 from typing import Any
 
 from django.contrib import admin
-from django.http import HttpRequest, HttpResponse
+from django.contrib.admin.views.main import ChangeList
+from django.contrib.auth import get_permission_codename
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import path, reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
 from automation.rules import forms, views
-from automation.rules.models import Condition, Segment
+from automation.rules.models import Condition, Rule, Segment
 from automation.rules.sources import UnknownSource, sources
 
 
-class ConditionInline(admin.TabularInline):
+class ConditionInline(admin.StackedInline):
+    """The lines of a rule. Whoever may change the rule may change them."""
+
     model = Condition
     form = forms.ConditionLine
     formset = forms.ConditionLines
@@ -26,6 +30,40 @@ class ConditionInline(admin.TabularInline):
     def get_queryset(self, request: HttpRequest) -> Any:
         return Condition.objects.order_by("position", "pk")
 
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self._may(request, "view") or self._may(request, "change")
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self._may(request, "change")
+
+    has_add_permission = has_delete_permission = has_change_permission
+
+    def _may(self, request: HttpRequest, action: str) -> bool:
+        opts = self.parent_model._meta
+        codename = get_permission_codename(action, opts)
+        return bool(request.user.has_perm(f"{opts.app_label}.{codename}"))
+
+
+class RuleList(ChangeList):
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        rules: list[Rule] = list(self.result_list)
+        forms.read_what_they_name(line for rule in rules for line in rule.conditions.all())
+        self.result_list = rules
+
+
+class SourceFilter(admin.SimpleListFilter):
+    """By what a rule is about, as people call it."""
+
+    title = _("about")
+    parameter_name = "source"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return list(sources.choices())
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        return queryset.filter(source=self.value()) if self.value() else queryset
+
 
 class RuleAdmin(admin.ModelAdmin):
     """The page of a rule. A new one first says what it is about; its conditions follow."""
@@ -35,6 +73,12 @@ class RuleAdmin(admin.ModelAdmin):
     prepopulated_fields = {"slug": ("name",)}
     change_form_template = "admin/automation_rules/rule_change_form.html"
     save_on_top = False
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).prefetch_related("conditions")
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return RuleList
 
     def get_inlines(self, request: HttpRequest, obj: Any) -> Any:
         return [ConditionInline] if obj else []
@@ -63,23 +107,35 @@ class RuleAdmin(admin.ModelAdmin):
 
     def response_add(self, request: HttpRequest, obj: Any, post_url_continue: Any = None) -> Any:
         """From the first step straight on to the second."""
-        if "_addanother" in request.POST:
+        if "_popup" in request.POST:
             return super().response_add(request, obj, post_url_continue)
         post = request.POST.copy()
         post["_continue"] = "1"
         request.POST = post  # type: ignore[assignment]
         return super().response_add(request, obj, post_url_continue)
 
+    def response_change(self, request: HttpRequest, obj: Any) -> Any:
+        if "_preview" in request.POST:
+            return HttpResponseRedirect(self._preview_url(obj))
+        return super().response_change(request, obj)
+
     def render_change_form(
         self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any
     ) -> Any:
         rule = kwargs.get("obj")
-        try:
-            offered = forms.offered(sources.get(rule.source)) if rule else {}
-        except UnknownSource:
-            offered = {}
-        context |= {"offered": offered, "sentence": rule.sentence() if rule else ""}
+        if rule:
+            forms.read_what_they_name(rule.conditions.all())
+        lines = [line.formset for line in context["inline_admin_formsets"]]
+        offer = lines[0].offer if lines else None
+        context |= {
+            "offered": offer.for_script() if offer else {},
+            "sentence": rule.sentence() if rule else "",
+        }
         return super().render_change_form(request, context, *args, **kwargs)
+
+    def _preview_url(self, rule: Any) -> str:
+        name = f"admin:{self.opts.app_label}_{self.opts.model_name}_preview"
+        return reverse(name, args=[rule.pk])
 
     @admin.display(description=_("about"))
     def about(self, rule: Any) -> str:
@@ -94,13 +150,13 @@ class RuleAdmin(admin.ModelAdmin):
 
     @admin.display(description=_("matching now"))
     def preview_link(self, rule: Any) -> str:
-        name = f"admin:{self.opts.app_label}_{self.opts.model_name}_preview"
-        return format_html('<a href="{}">{}</a>', reverse(name, args=[rule.pk]), _("Look"))
+        return format_html('<a href="{}">{}</a>', self._preview_url(rule), _("Look"))
 
 
 @admin.register(Segment)
 class SegmentAdmin(RuleAdmin):
     list_display = ("name", "sentence", "preview_link")
+    list_filter = (SourceFilter,)
     search_fields = ("name", "slug")
     fieldsets = (
         (None, {"fields": ("name", "slug", "about")}),

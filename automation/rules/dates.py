@@ -177,7 +177,7 @@ def read_spans(field: Field, operator: Operator, text: str) -> list[Span]:
     if field.kind == Kind.DATE and any(span.unit in ("minutes", "hours") for span in spans):
         raise ValidationError(
             _("%(field)s is a date without a time of day: count in days, weeks or months.")
-            % {"field": field.full_label.replace(" › ", " ")}
+            % {"field": field.spoken_label}
         )
     return spans
 

@@ -8,6 +8,7 @@ from typing import Any
 from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
 from django.db import models
 from django.db.models.constants import LOOKUP_SEP
+from django.utils.translation import gettext as _
 
 MAX_HOPS = 3
 
@@ -57,6 +58,13 @@ class Field:
     @property
     def full_label(self) -> str:
         return f"{self.group} › {self.label}" if self.group else str(self.label)
+
+    @property
+    def spoken_label(self) -> str:
+        """The label as a sentence has it."""
+        if not self.group:
+            return str(self.label)
+        return _("%(group)s %(label)s") % {"group": self.group, "label": self.label}
 
     def display(self, value: Any) -> str:
         """``value`` as people read it: a choice by its label."""

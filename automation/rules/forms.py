@@ -1,17 +1,49 @@
 """The form of a rule: one line for each condition."""
 
+import zoneinfo
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.db.models import prefetch_related_objects
 from django.forms.models import BaseInlineFormSet
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from automation.rules import dates
+from automation.rules.conditions import Operator
 from automation.rules.definitions import read_condition
 from automation.rules.fields import Field, Kind
 from automation.rules.rule import Condition, Rule, Segment, kinds_of_condition
 from automation.rules.sources import Source, UnknownSource, sources
+
+
+class TextWithSuggestions(forms.TextInput):
+    """A text field that offers what is likely to be meant. ``suggestions`` is asked whenever
+    the field is shown, for (text, what it stands for)."""
+
+    def __init__(
+        self, suggestions: Callable[[], Iterable[tuple[str, str]]], attrs: Any = None
+    ) -> None:
+        super().__init__({"class": "vTextField", "autocomplete": "off", **(attrs or {})})
+        self.suggestions = suggestions
+
+    def render(self, name: str, value: Any, attrs: Any = None, renderer: Any = None) -> SafeString:
+        listed = f"{(attrs or {}).get('id', name)}-suggestions"
+        field = super().render(name, value, {**(attrs or {}), "list": listed}, renderer)
+        options = format_html_join("", '<option value="{}">{}</option>', self.suggestions())
+        return format_html('{}<datalist id="{}">{}</datalist>', field, listed, options)
+
+
+def time_zones() -> list[tuple[str, str]]:
+    """The names of all time zones that belong to a place."""
+    return [(name, "") for name in sorted(zoneinfo.available_timezones()) if "/" in name]
 
 
 class SourceForm(forms.ModelForm):
@@ -24,14 +56,151 @@ class SourceForm(forms.ModelForm):
             self.fields["source"] = forms.ChoiceField(
                 label=label, help_text=help_text, choices=[("", "—"), *sources.choices()]
             )
+        if "slug" in self.fields:
+            self.fields["slug"].error_messages["unique"] = gettext_lazy(
+                "This short name is taken. Choose another one."
+            )
+        if "time_zone" in self.fields:
+            self.fields["time_zone"].widget = TextWithSuggestions(time_zones)
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What the lines of one rule have to choose from, read once for all of them."""
+
+    source: Source
+    segments: list[tuple[str, str]]
+
+    @cached_property
+    def subjects(self) -> dict[str, Field]:
+        """Everything that a condition can be about, by path: fields first."""
+        return {
+            subject.path: subject
+            for model in kinds_of_condition()
+            for subject in model.subjects(self.source)
+        }
+
+    def operators(self, subject: Field) -> list[tuple[str, str]]:
+        return [
+            (f"{model.kind}.{operator.name}", str(operator.label))
+            for model, operator in self._asked_of(subject)
+        ]
+
+    def example(self, subject: Field, name: str) -> str:
+        """What a value of the question looks like; empty if it takes none."""
+        examples = {
+            f"{model.kind}.{operator.name}": operator.example
+            for model, operator in self._asked_of(subject)
+        }
+        return examples.get(name, "")
+
+    def every_operator(self) -> list[tuple[str, str]]:
+        """The page's script narrows them down to those of one subject."""
+        found: dict[str, str] = {}
+        for subject in self.subjects.values():
+            found |= dict(self.operators(subject))
+        return list(found.items())
+
+    def for_script(self) -> dict[str, Any]:
+        """What the page's script needs to narrow a line down, and to show a fitting field for
+        its value."""
+        return {
+            "units": [[unit.value, str(unit.label)] for unit in dates.Unit],
+            "and": _("and"),
+            "subjects": {
+                path: self._subject_for_script(subject) for path, subject in self.subjects.items()
+            },
+        }
+
+    def _asked_of(self, subject: Field) -> list[tuple[type[Condition], Operator]]:
+        return [
+            (model, operator)
+            for model in kinds_of_condition()
+            if subject.path in self._paths[model]
+            for operator in model.operators(subject)
+        ]
+
+    @cached_property
+    def _paths(self) -> dict[type[Condition], set[str]]:
+        return {
+            model: {subject.path for subject in model.subjects(self.source)}
+            for model in kinds_of_condition()
+        }
+
+    @cached_property
+    def _suggestions(self) -> dict[type[Condition], list[tuple[str, str]]]:
+        return {model: model.suggestions(self.source) for model in kinds_of_condition()}
+
+    def _subject_for_script(self, subject: Field) -> dict[str, Any]:
+        asked = self._asked_of(subject)
+        is_choice = subject.kind == Kind.CHOICE
+        return {
+            "kind": str(subject.kind),
+            "operators": [
+                {
+                    "name": f"{model.kind}.{operator.name}",
+                    "label": str(operator.label),
+                    "example": operator.example,
+                    "input": input_for(subject, operator, self._suggestions[model]),
+                }
+                for model, operator in asked
+            ],
+            "choices": [[str(value), str(label)] for value, label in subject.choices]
+            if is_choice
+            else [],
+            "suggestions": [
+                suggestion
+                for model in dict.fromkeys(model for model, _operator in asked)
+                for suggestion in self._suggestions[model]
+            ],
+            "further": sorted({part for model, _operator in asked for part in model.FURTHER}),
+        }
+
+
+def offered(source: Source) -> dict[str, Any]:
+    """What conditions about ``source`` can be about, each with its operators, as the page's
+    script sees it."""
+    subjects: dict[str, Any] = Offer(source, []).for_script()["subjects"]
+    return subjects
+
+
+def input_for(subject: Field, operator: Operator, suggestions: list[Any]) -> str:
+    """The field that fits a value: the page's script has one for each of these names."""
+    if not operator.example:
+        return ""
+    if operator in dates.ABSOLUTE:
+        return "days" if operator == dates.FROM_TO else "day"
+    if operator in dates.RELATIVE:
+        return "spans" if operator == dates.BETWEEN_AGO else "span"
+    if suggestions:
+        return "suggestions"
+    return "choices" if subject.kind == Kind.CHOICE else "text"
+
+
+#: What a line is written with; what it means is read from all of them together.
+TEXTS = ("field", "operator", "value", "within", "among")
 
 
 class ConditionLine(forms.ModelForm):
     """One line: and|or · field · operator · value. What kind of condition it is follows from
     the operator."""
 
-    field = forms.ChoiceField(label=gettext_lazy("field"))
-    operator = forms.ChoiceField(label=gettext_lazy("question"))
+    field = forms.ChoiceField(
+        label=gettext_lazy("field"),
+        error_messages={
+            "required": gettext_lazy("Choose what the line is about, or remove the line."),
+            "invalid_choice": gettext_lazy("“%(value)s” is not there. Choose from the list."),
+        },
+    )
+    operator = forms.ChoiceField(
+        label=gettext_lazy("question"),
+        error_messages={
+            "required": gettext_lazy("Choose what is asked about it, such as “is”."),
+            "invalid_choice": gettext_lazy(
+                "There is no question “%(value)s”. Choose from the list."
+            ),
+        },
+    )
     value = forms.CharField(label=gettext_lazy("value"), required=False, max_length=500)
     within = forms.CharField(
         label=gettext_lazy("of the last"),
@@ -45,15 +214,12 @@ class ConditionLine(forms.ModelForm):
         model = Condition
         fields = ("joined_by",)
 
-    def __init__(self, *args: Any, rule: Rule | None = None, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, offer: Offer | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.rule = rule
+        self.offer = offer
         self.replaced: Condition | None = None
-        try:
-            self.source: Source | None = sources.get(rule.source) if rule else None
-        except UnknownSource:
-            self.source = None
-        self._offer_choices()
+        if offer is not None:
+            self._offer_choices(offer)
         condition: Any = self.instance
         if condition.pk:
             self.initial = {
@@ -64,31 +230,40 @@ class ConditionLine(forms.ModelForm):
                 **condition.further_parts(),
             }
 
-    def _offer_choices(self) -> None:
-        if self.source is None:
-            return
-        subjects = subjects_of(self.source)
+    def _offer_choices(self, offer: Offer) -> None:
         chooser: Any = self.fields["field"]
-        chooser.choices = [("", "—"), *_grouped(list(subjects.values()))]
+        chooser.choices = [("", "—"), *_grouped(offer.subjects.values())]
         operators: Any = self.fields["operator"]
-        operators.choices = [("", "—"), *_all_operators(self.source)]
+        operators.choices = [("", "—"), *offer.every_operator()]
         among: Any = self.fields["among"]
-        among.choices = [("", "—"), *Segment.objects.values_list("slug", "name")]
+        among.choices = [("", "—"), *offer.segments]
         path, operator = self.instance.field, self.instance.operator
-        if path and path not in subjects:
+        if path and path not in offer.subjects:
             # A field that is gone stays visible, so that the line can be mended or removed.
             chooser.choices = [*chooser.choices, (path, _("%s (no longer there)") % path)]
             operators.choices = [*operators.choices, (f"{self.instance.kind}.{operator}", operator)]
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
-        if self.source is None or not cleaned.get("field") or not cleaned.get("operator"):
+        path, operator = cleaned.get("field"), cleaned.get("operator")
+        if self.offer is None or not path or not operator:
             return cleaned
+        subject = self.offer.subjects.get(path)
+        if subject is not None:
+            fitting = dict(self.offer.operators(subject))
+            if operator not in fitting:
+                self.add_error("operator", self._does_not_fit(subject, operator, fitting))
+                return cleaned
+            example = self.offer.example(subject, operator)
+            if example and not cleaned.get("value", "").strip():
+                missing = _("Enter a value, for example %(example)s.") % {"example": example}
+                self.add_error("value", missing)
+                return cleaned
         try:
             condition = read_condition(
-                self.source,
-                field=cleaned["field"],
-                operator=cleaned["operator"],
+                self.offer.source,
+                field=path,
+                operator=operator,
                 value=cleaned.get("value", ""),
                 joined_by=cleaned.get("joined_by", ""),
                 **{name: cleaned[name] for name in ("within", "among") if cleaned.get(name)},
@@ -98,6 +273,26 @@ class ConditionLine(forms.ModelForm):
             return cleaned
         self._take(condition)
         return cleaned
+
+    def _post_clean(self) -> None:
+        # The admin names all of the line's fields as the model's. What they mean has been put
+        # on the instance already; Django would write their bare texts over it.
+        cleaned = self.cleaned_data
+        self.cleaned_data = {name: cleaned[name] for name in cleaned if name not in TEXTS}
+        super()._post_clean()  # type: ignore[misc]
+        self.cleaned_data = cleaned
+
+    def _get_validation_exclusions(self) -> set[str]:
+        return {*super()._get_validation_exclusions(), *TEXTS}  # type: ignore[misc]
+
+    def _does_not_fit(self, subject: Field, operator: str, fitting: dict[str, str]) -> str:
+        operators: Any = self.fields["operator"]
+        labels = dict(operators.choices)
+        return _("“%(field)s” cannot be asked “%(operator)s”. Choose one of: %(fitting)s.") % {
+            "field": subject.full_label,
+            "operator": labels.get(operator, operator),
+            "fitting": ", ".join(fitting.values()),
+        }
 
     def _take(self, condition: Condition) -> None:
         """Put ``condition`` in the place of the line's instance: as the same row if it is of
@@ -123,8 +318,22 @@ class ConditionLine(forms.ModelForm):
 class ConditionLines(BaseInlineFormSet):
     """All lines of a rule, in their order."""
 
+    @cached_property
+    def offer(self) -> Offer | None:
+        """None if the rule's source is gone: then its lines can only be removed."""
+        try:
+            source = sources.get(self.instance.source)
+        except UnknownSource:
+            return None
+        return Offer(source, list(Segment.objects.values_list("slug", "name")))
+
     def get_form_kwargs(self, index: int | None) -> dict[str, Any]:
-        return {**super().get_form_kwargs(index), "rule": self.instance}
+        return {**super().get_form_kwargs(index), "offer": self.offer}
+
+    def get_queryset(self) -> Any:
+        if not hasattr(self, "_queryset"):
+            read_what_they_name(super().get_queryset())
+        return super().get_queryset()
 
     def clean(self) -> None:
         super().clean()
@@ -133,10 +342,21 @@ class ConditionLines(BaseInlineFormSet):
             form.instance.position = position
 
     def save_existing_objects(self, commit: bool = True) -> list[Any]:
+        # Django passes over lines that became another kind: they have no primary key yet.
+        lines: list[Any] = self.initial_forms
+        replacing = [form for form in lines if form.replaced is not None]
         saved = super().save_existing_objects(commit)
+        for form in replacing:
+            if form in self.deleted_forms:
+                self.deleted_objects.append(form.replaced)
+                if commit:
+                    form.replaced.delete()
+            else:
+                self.changed_objects.append((form.instance, form.changed_data))
+                saved.append(self.save_existing(form, form.instance, commit=commit))
         if commit:
             # A line that did not change itself may have moved up.
-            for form in self.initial_forms:
+            for form in lines:
                 if form not in self.deleted_forms and form.instance.pk and not form.has_changed():
                     Condition.objects.filter(pk=form.instance.pk).update(
                         position=form.instance.position
@@ -144,57 +364,28 @@ class ConditionLines(BaseInlineFormSet):
         return saved
 
 
-def _grouped(fields: list[Field]) -> list[tuple[str, Any]]:
+def read_what_they_name(conditions: Iterable[Condition]) -> None:
+    """Read the rows that ``conditions`` point at, such as segments, with one query for each
+    kind of condition instead of one for each line."""
+    by_kind: dict[type[Condition], list[Condition]] = defaultdict(list)
+    for condition in conditions:
+        by_kind[type(condition)].append(condition)
+    for kind, alike in by_kind.items():
+        if kind is Condition:
+            continue
+        for field in kind._meta.local_fields:
+            if field.many_to_one and not getattr(field.remote_field, "parent_link", False):
+                named: Any = field.related_model
+                of_rule = issubclass(named, Rule)
+                prefetch_related_objects(
+                    alike, f"{field.name}__conditions" if of_rule else field.name
+                )
+
+
+def _grouped(fields: Iterable[Field]) -> list[tuple[str, Any]]:
     """Choices of fields: the row's own first, then grouped by relation."""
     groups: dict[str, list[tuple[str, str]]] = {}
     for field in fields:
         groups.setdefault(str(field.group), []).append((field.path, str(field.label)))
     own = groups.pop("", [])
     return [*own, *groups.items()]
-
-
-def subjects_of(source: Source) -> dict[str, Field]:
-    """Everything that a condition can be about, by path: fields first."""
-    return {
-        subject.path: subject
-        for model in kinds_of_condition()
-        for subject in model.subjects(source)
-    }
-
-
-def _all_operators(source: Source) -> list[tuple[str, str]]:
-    """Every operator there is; the page's script narrows them down to those of one field."""
-    found: dict[str, str] = {}
-    for model in kinds_of_condition():
-        for subject in model.subjects(source):
-            for operator in model.operators(subject):
-                found[f"{model.kind}.{operator.name}"] = str(operator.label)
-    return list(found.items())
-
-
-def offered(source: Source) -> dict[str, Any]:
-    """What the page's script needs to narrow a line down: for each subject its operators with
-    an example of a value, its choices, what else could be meant, and its further parts."""
-    found: dict[str, Any] = {}
-    for model in kinds_of_condition():
-        for subject in model.subjects(source):
-            entry = found.setdefault(
-                subject.path,
-                {"kind": str(subject.kind), "operators": [], "suggestions": [], "further": []},
-            )
-            entry["operators"] += [
-                {
-                    "name": f"{model.kind}.{operator.name}",
-                    "label": str(operator.label),
-                    "example": operator.example,
-                }
-                for operator in model.operators(subject)
-            ]
-            entry["choices"] = (
-                [[str(value), str(label)] for value, label in subject.choices]
-                if subject.kind == Kind.CHOICE
-                else []
-            )
-            entry["suggestions"] += model.suggestions(source)
-            entry["further"] = list(model.FURTHER)
-    return found

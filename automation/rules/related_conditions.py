@@ -12,7 +12,7 @@ from django.db.models import Avg, Count, F, Max, Min, OuterRef, Q, Subquery, Sum
 from django.db.models.constants import LOOKUP_SEP
 from django.db.models.functions import Coalesce
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 
 from automation.rules.conditions import Operator
 from automation.rules.dates import read_span
@@ -147,10 +147,12 @@ class RelatedCondition(Condition):
 
     def sentence(self, source: Source) -> str:
         known, limits = self.subject(source), []
-        label = known.label if self.field.endswith(":count") else f"{known.group} {known.label}"
+        label = known.label if self.field.endswith(":count") else known.spoken_label
         said = f"{label} {self.spoken(known, self.operator, self.value)}"
         if self.within:
-            limits.append(_("of the last %(span)s") % {"span": read_span(self.within).for_people()})
+            span = read_span(self.within)
+            said_span = ngettext("of the last %(span)s", "of the last %(span)s", span.amount)
+            limits.append(said_span % {"span": span.for_people()})
         if self.among is not None:
             limits.append(_("in %(segment)s") % {"segment": self.among})
         return f"{said} ({', '.join(limits)})" if limits else said

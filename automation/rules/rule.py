@@ -206,8 +206,7 @@ class Condition(PolymorphicModel):
     def sentence(self, source: Source) -> str:
         """The condition in words: "status is open"."""
         known = self.subject(source)
-        label = known.full_label.replace(" › ", " ")
-        return f"{label} {self.spoken(known, self.operator, self.value)}"
+        return f"{known.spoken_label} {self.spoken(known, self.operator, self.value)}"
 
     def copy_to(self, rule: Rule) -> None:
         """Save the same condition once more, for ``rule``."""

@@ -1,17 +1,26 @@
 """Which rows match now: the page behind "Look" and "Which match now?"."""
 
+import datetime
 from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
+from django.db.models import F, prefetch_related_objects
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
+from django.utils.html import format_html
 from django.utils.translation import gettext as _
 
-from automation.rules.fields import Field
+from automation.rules.conditions import Question, prepared
+from automation.rules.counting import counted
+from automation.rules.explaining import shown
+from automation.rules.fields import Kind
+from automation.rules.forms import read_what_they_name
 from automation.rules.models import BrokenRule, Rule
+from automation.rules.sources import UnknownField
 
 ROWS = 20
 
@@ -28,40 +37,65 @@ def preview(model_admin: admin.ModelAdmin, request: HttpRequest, object_id: str)
         "opts": model_admin.opts,
         "rule": rule,
         "title": _("Which match now?"),
-        **matches(rule),
+        **matches(rule, timezone.now()),
     }
     return TemplateResponse(request, "admin/automation_rules/preview.html", context)
 
 
-def matches(rule: Rule) -> dict[str, Any]:
-    """The counts and first rows of ``rule`` for a page, or the reason why there are none."""
-    now = timezone.now()
+def matches(rule: Rule, now: datetime.datetime) -> dict[str, Any]:
+    """The counts and first rows of ``rule`` at ``now`` (aware) for a page, or the reason why
+    there are none."""
+    prefetch_related_objects([rule], "conditions")
+    read_what_they_name(rule.conditions.all())
+    sentence = rule.sentence()
     try:
         source = rule.source_or_error()
         rows = rule.rows(now)
+        _all, questions = prepared(source, rule.conditions.all(), rule.local(now))
     except BrokenRule as error:
-        return {"error": str(error), "sentence": rule.sentence()}
-    paths = [
-        path
-        for path in dict.fromkeys(c.field for c in rule.conditions.all())
-        if path in source.resolved_fields
-    ]
-    fields = [source.field(path) for path in paths]
-    first = list(rows.order_by("-pk").values_list("pk", *paths)[:ROWS])
+        return {"error": str(error), "sentence": sentence}
+    except UnknownField as error:
+        return {"error": str(error), "sentence": sentence}
+    looked_at = _looked_at(questions)
+    columns = {f"_column{n}": F(question.path) for n, question in enumerate(looked_at)}
+    first = list(rows.order_by("-pk").annotate(**columns).values_list("pk", *columns)[:ROWS])
     instances = source.model._default_manager.in_bulk([values[0] for values in first])
+    local, matching = rule.local(now), counted(rows)
     return {
-        "sentence": rule.sentence(),
+        "sentence": sentence,
         "source": source,
-        "matching": rows.count(),
-        "total": source.rows([]).count(),
-        "fields": fields,
+        "matching": matching,
+        "has_more": matching.number is None or matching.number > len(first),
+        "total": counted(source.rows([])),
+        "fields": [question.subject for question in looked_at],
         "rows": [
-            (instances.get(pk, pk), [_shown(*pair) for pair in zip(fields, values, strict=True)])
+            (
+                linked(source.model._meta, pk, str(instances.get(pk, pk))),
+                [
+                    shown(question.subject, value, local)
+                    for question, value in zip(looked_at, values, strict=True)
+                ],
+            )
             for pk, *values in first
         ],
     }
 
 
-def _shown(field: Field, value: Any) -> Any:
-    """A choice by its label; the rest as the page's template prints it."""
-    return field.display(value) if field.choices and value is not None else value
+def _looked_at(questions: list[Question]) -> list[Question]:
+    """The questions that have a value to show, each value once."""
+    found: dict[str, Question] = {}
+    for question in questions:
+        if question.subject.kind != Kind.OTHER:
+            # What an expression stands for depends on more than its name, as on a span of time.
+            known_by = question.condition.field if question.path[0] != "_" else question.path
+            found.setdefault(known_by, question)
+    return list(found.values())
+
+
+def linked(opts: Any, pk: Any, label: str) -> str:
+    """A link to a row's page, or its bare name where it has none."""
+    try:
+        url = reverse(f"admin:{opts.app_label}_{opts.model_name}_change", args=[pk])
+    except NoReverseMatch:
+        return label
+    return format_html('<a href="{}">{}</a>', url, label)

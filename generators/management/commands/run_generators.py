@@ -31,9 +31,8 @@ class Command(BaseCommand):
                 self.stdout.write(f"{generator.slug:<32} is being run by another worker")
                 continue
             failed = failed or bool(outcome.error)
-            self.stdout.write(
-                f"{generator.slug:<32} {outcome.matched:>9} {outcome.new:>9}  {outcome.error}".rstrip()
-            )
+            counts = f"{outcome.matched:>9} {outcome.new:>9}"
+            self.stdout.write(f"{generator.slug:<32} {counts}  {outcome.error}".rstrip())
         if failed:
             raise CommandError("Not all generators succeeded.")
 
