@@ -97,7 +97,7 @@ class MailAdmin(admin.ModelAdmin):
             "variables": views.variables(group) if group else [],
             "hint": _(
                 "Write these where the values shall stand. Loops and conditions, in {% … %}, are "
-                "hidden while you write; “Source” shows them."
+                "shown as yellow chips; “Source” lets you edit them."
             ),
         }
         return super().render_change_form(request, context, *args, **kwargs)

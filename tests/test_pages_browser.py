@@ -215,6 +215,30 @@ def test_a_line_is_removed_and_another_added(superuser_page: Page) -> None:
     )
 
 
+def test_the_counts_follow_the_lines_before_anything_is_saved(superuser_page: Page) -> None:
+    shop.cart(shop.customer(country="CH"))
+    shop.cart(shop.customer(country="DE"))
+    shop.cart(shop.customer(country="DE"), status="ordered")
+    generator = shop.generator(("status", "field.one_of", "open"))
+    page = superuser_page
+    page.goto(f"/admin/generators/generator/{generator.pk}/change/")
+    figure = page.locator("#rule-panel .figure")
+    expect(figure).to_have_text("2 of 3 Carts match now")
+    expect(page.locator("#conditions-0 .line-count")).to_have_text("2")
+
+    page.locator("#id_conditions-1-field").select_option("customer__country")
+    page.locator("#id_conditions-1-operator").select_option("field.one_of")
+    page.locator("#conditions-1").get_by_label("Germany").check()
+    expect(figure).to_have_text("1 of 3 Carts match now")
+    expect(page.locator("#conditions-1 .line-count")).to_have_text("2")
+
+    page.locator("#id_conditions-1-joined_by").select_option("or")
+    expect(figure).to_have_text("3 of 3 Carts match now")
+    page.locator("#id_conditions-0-DELETE").check()
+    expect(figure).to_have_text("2 of 3 Carts match now")
+    assert generator.conditions.count() == 1
+
+
 def test_only_what_belongs_to_a_schedule_is_shown(superuser_page: Page) -> None:
     generator = shop.generator()
     page = superuser_page

@@ -97,13 +97,24 @@ class RuleAdmin(admin.ModelAdmin):
     def get_urls(self) -> list[Any]:
         name = f"{self.opts.app_label}_{self.opts.model_name}"
         preview = self.admin_site.admin_view(self.preview_view)
+        panel = self.admin_site.admin_view(self.panel_view)
         return [
+            path("<path:object_id>/panel/", panel, name=f"{name}_panel"),
             path("<path:object_id>/preview/", preview, name=f"{name}_preview"),
             *super().get_urls(),
         ]
 
     def preview_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         return views.preview(self, request, object_id)
+
+    def panel_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return views.live_panel(self, request, object_id)
+
+    def unsaved_conditions(self, request: HttpRequest, rule: Rule) -> list[Condition]:
+        """The conditions of the form that was sent, as far as they are complete."""
+        lines = ConditionInline(self.model, self.admin_site).get_formset(request, rule)
+        formset = lines(request.POST, instance=rule, queryset=ConditionInline.model.objects.all())
+        return formset.complete()
 
     def response_add(self, request: HttpRequest, obj: Any, post_url_continue: Any = None) -> Any:
         """From the first step straight on to the second."""

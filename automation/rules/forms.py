@@ -341,6 +341,17 @@ class ConditionLines(BaseInlineFormSet):
         for position, form in enumerate(kept):
             form.instance.position = position
 
+    def complete(self) -> list[Condition]:
+        """The conditions of all lines that can be asked as they stand, unsaved, each with the
+        prefix of its line as ``line``; lines that are empty, marked for removal or wrong are
+        left out."""
+        found = []
+        for form in self.forms:
+            if form.is_valid() and form.instance.operator and not self._should_delete_form(form):  # type: ignore[attr-defined]
+                form.instance.line = form.prefix
+                found.append(form.instance)
+        return found
+
     def save_existing_objects(self, commit: bool = True) -> list[Any]:
         # Django passes over lines that became another kind: they have no primary key yet.
         lines: list[Any] = self.initial_forms

@@ -1,13 +1,13 @@
 """Which rows match now: the page behind "Look" and "Which match now?"."""
 
 import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.db.models import F, prefetch_related_objects
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.template.response import TemplateResponse
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
@@ -20,7 +20,11 @@ from automation.rules.explaining import shown
 from automation.rules.fields import Kind
 from automation.rules.forms import read_what_they_name
 from automation.rules.models import BrokenRule, Rule
+from automation.rules.panel import panel
 from automation.rules.sources import UnknownField
+
+if TYPE_CHECKING:
+    from automation.rules.admin import RuleAdmin
 
 ROWS = 20
 
@@ -40,6 +44,34 @@ def preview(model_admin: admin.ModelAdmin, request: HttpRequest, object_id: str)
         **matches(rule, timezone.now()),
     }
     return TemplateResponse(request, "admin/automation_rules/preview.html", context)
+
+
+def live_panel(model_admin: "RuleAdmin", request: HttpRequest, object_id: str) -> HttpResponse:
+    """A piece of the rule's page: how many rows the form means as it stands, saved or not."""
+    rule = model_admin.get_object(request, unquote(object_id))
+    if rule is None:
+        raise Http404
+    if not model_admin.has_view_permission(request, rule):
+        raise PermissionDenied
+    if request.method != "POST":
+        return HttpResponseNotAllowed(["POST"])
+    context: dict[str, Any] = {}
+    try:
+        source = rule.source_or_error()
+        lines = model_admin.unsaved_conditions(request, rule)
+        found = panel(source, lines, rule.local(timezone.now()))
+    except (BrokenRule, UnknownField) as error:
+        context["error"] = str(error)
+    else:
+        context |= {
+            "source": source,
+            "panel": found,
+            "lines": [
+                (line.line, count)  # type: ignore[attr-defined]
+                for line, count in zip(lines, found.lines, strict=True)
+            ],
+        }
+    return TemplateResponse(request, "admin/automation_rules/panel.html", context)
 
 
 def matches(rule: Rule, now: datetime.datetime) -> dict[str, Any]:
