@@ -32,7 +32,7 @@ function countLines() {
     const count = document.createElement("span");
     count.className = "line-part line-count";
     count.textContent = counted.textContent;
-    count.title = `${counted.textContent} ${panel.dataset.label}`;
+    count.title = panel.dataset.label.replace("…", counted.textContent);
     line?.querySelector(".line-parts").append(count);
   }
 }
