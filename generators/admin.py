@@ -7,14 +7,16 @@ from django.contrib import admin
 from django.db.models import Prefetch
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
 from automation.events.admin import moment, state_badge
 from automation.events.models import Action
-from automation.rules.admin import RuleAdmin, SourceFilter
+from automation.rules.admin import RuleAdmin, RuleList, SourceFilter
 from automation.rules.forms import SourceForm, TextWithSuggestions
-from generators import views
+from generators import bulk, views
+from generators.activity import events_per_day
 from generators.models import Generator, Run
 
 #: What decides when it runs next.
@@ -38,13 +40,24 @@ class GeneratorForm(SourceForm):
             )
 
 
+class GeneratorList(RuleList):
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        pks = [generator.pk for generator in self.result_list]
+        zone = timezone.get_current_timezone()
+        found = events_per_day(pks, timezone.now(), zone)
+        for generator in self.result_list:
+            generator.per_day = found[generator.pk]
+
+
 @admin.register(Generator)
 class GeneratorAdmin(RuleAdmin):
     form = GeneratorForm
     add_fields = ("name", "slug", "source", "group_template")
     change_form_template = "admin/generators/change_form.html"
-    list_display = ("name", "sentence", "state_now", "last_run")
+    list_display = ("name", "sentence", "state_now", "last_run", "activity")
     list_filter = ("state", SourceFilter)
+    actions = (bulk.pause, bulk.clone, bulk.export)
     search_fields = ("name", "slug", "group_template")
     fieldsets = (
         (None, {"fields": ("name", "slug", "about", "shown_state")}),
@@ -64,6 +77,9 @@ class GeneratorAdmin(RuleAdmin):
     def get_queryset(self, request: HttpRequest) -> Any:
         last = Prefetch("runs", Run.objects.order_by("-started_at", "-pk")[:1], to_attr="last_runs")
         return super().get_queryset(request).prefetch_related(last)
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[GeneratorList]:
+        return GeneratorList
 
     def get_urls(self) -> list[Any]:
         wrap = self.admin_site.admin_view
@@ -120,6 +136,10 @@ class GeneratorAdmin(RuleAdmin):
     @admin.display(description=_("next times"))
     def coming_runs(self, generator: Generator) -> str:
         return views.coming_runs(generator)
+
+    @admin.display(description=_("events in 30 days"))
+    def activity(self, generator: Any) -> str:
+        return views.bars(generator.per_day)
 
     @admin.display(description=_("last run"))
     def last_run(self, generator: Any) -> str:

@@ -10,7 +10,7 @@ from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.http import urlencode
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
@@ -197,6 +197,26 @@ def run_sentence(run: Run) -> str:
         "matched": run.matched,
         "new": run.new,
     }
+
+
+def bars(numbers: list[int]) -> str:
+    """Numbers of days as a small picture of bars, with their sum in words."""
+    total, highest = sum(numbers), max([*numbers, 1])
+    drawn = format_html_join(
+        "",
+        '<rect x="{}" y="{}" width="3" height="{}"/>',
+        (
+            (4 * day, 20 - round(20 * number / highest), round(20 * number / highest))
+            for day, number in enumerate(numbers)
+        ),
+    )
+    return format_html(
+        '<svg class="bars" width="{}" height="20" role="img" aria-label="{}">{}</svg> {}',
+        4 * len(numbers),
+        ngettext("%(count)d event", "%(count)d events", total) % {"count": total},
+        drawn,
+        total,
+    )
 
 
 def _prospect(generator: Generator) -> dict[str, Any]:
