@@ -206,12 +206,12 @@ def bars(numbers: list[int]) -> str:
         "",
         '<rect x="{}" y="{}" width="3" height="{}"/>',
         (
-            (4 * day, 20 - round(20 * number / highest), round(20 * number / highest))
+            (4 * day, 20 - round(20 * number / highest), 1 + round(20 * number / highest))
             for day, number in enumerate(numbers)
         ),
     )
     return format_html(
-        '<svg class="bars" width="{}" height="20" role="img" aria-label="{}">{}</svg> {}',
+        '<svg class="bars" viewBox="0 0 {} 21" role="img" aria-label="{}">{}</svg> {}',
         4 * len(numbers),
         ngettext("%(count)d event", "%(count)d events", total) % {"count": total},
         drawn,
