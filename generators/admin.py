@@ -3,7 +3,7 @@
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import Prefetch
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
@@ -17,10 +17,7 @@ from automation.rules.admin import RuleAdmin, RuleList, SourceFilter
 from automation.rules.forms import SourceForm, TextWithSuggestions
 from generators import bulk, views
 from generators.activity import events_per_day
-from generators.models import Generator, Run
-
-#: What decides when it runs next.
-SCHEDULE = {"trigger", "every_minutes", "at_time", "weekday", "cron", "time_zone"}
+from generators.models import SCHEDULE_FIELDS, Generator, Run, State
 
 
 def listened_groups() -> list[tuple[str, str]]:
@@ -105,11 +102,23 @@ class GeneratorAdmin(RuleAdmin):
             super().save_model(request, obj, form, change)
             return
         written = {name for name in form.changed_data if name in form.fields}
-        if written & SCHEDULE:
+        if written & set(SCHEDULE_FIELDS):
             obj.reschedule()
             written.add("next_run_at")
         if written:
             obj.save(update_fields=sorted(written))
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        """An armed generator that means something else now waits to be armed again: only then
+        somebody sees whom it reaches."""
+        super().save_related(request, form, formsets, change)
+        meaning = {"group_template", "repeat"} & set(form.changed_data)
+        if not meaning and not any(lines.has_changed() for lines in formsets):
+            return
+        generator = Generator.objects.get(pk=form.instance.pk)
+        if change and generator.state == State.ARMED:
+            generator.pause(_("What it means was changed. Arm it again to see whom it reaches."))
+            messages.warning(request, generator.state_reason)
 
     def render_change_form(
         self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any

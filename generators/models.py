@@ -39,6 +39,10 @@ DEFINED_FIELDS = (
 )
 
 
+#: What decides when a generator runs next.
+SCHEDULE_FIELDS = ("time_zone", "trigger", "every_minutes", "at_time", "weekday", "cron")
+
+
 class State(models.TextChoices):
     DRAFT = "draft", gettext_lazy("draft")
     ARMED = "armed", gettext_lazy("armed")
@@ -68,7 +72,7 @@ class Generator(Rule):
         max_length=500,
         help_text=gettext_lazy(
             "The name of the events it makes, such as cart_abandoned. Values of the row can be "
-            "part of it: cart_abandoned_{{ cart.country }}."
+            "part of it: cart_abandoned_{{ cart.customer.country }}."
         ),
     )
     repeat = models.CharField(
@@ -228,14 +232,18 @@ class Generator(Rule):
         return True
 
     def renew_claim(self) -> bool:
-        """Say that the run is alive. False if another worker has taken over."""
+        """Say that the run is alive. False if it must end: another worker has taken over, or
+        somebody has paused the generator."""
         lease_until = timezone.now() + datetime.timedelta(seconds=conf.get().RUN_LEASE)
         owned = Generator.objects.filter(pk=self.pk, lease_token=self.lease_token)
+        if self.state == State.ARMED:
+            owned = owned.filter(state=State.ARMED)
         return owned.update(lease_until=lease_until) == 1
 
     def finish_claim(self) -> None:
         """Give the generator back; its next run is the first one from now on."""
         owned = Generator.objects.filter(pk=self.pk, lease_token=self.lease_token)
+        self.refresh_from_db(fields=SCHEDULE_FIELDS)  # somebody may have changed it meanwhile
         owned.filter(state=State.ARMED).update(next_run_at=self.next_run_after(timezone.now()))
         owned.update(lease_token=None, lease_until=None, offered_at=None)
 

@@ -5,9 +5,9 @@ The steps, for any number of rows:
 1. One query counts the rows that match and those among them without an event yet. Nothing
    new: done, and nothing was written but the count on the last run.
 2. The primary keys of the new ones are read, a window at a time.
-3. Chunk by chunk the rows are asked again and their snapshots taken in the same statement,
-   so that an event never shows values that do not match; then events and deliveries are
-   written in one transaction.
+3. Chunk by chunk the rows are asked again and their values taken in the same statement, so
+   that an event never shows values that do not match (related lists in one more each); then
+   events and deliveries are written in one transaction.
 """
 
 import datetime
@@ -23,8 +23,9 @@ from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Value
 from django.db.models.functions import Concat
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
-from automation.events.event import Event
+from automation.events.event import GROUP_LENGTH, Event
 from automation.events.models import EventRecord, template_data
 from automation.events.recording import Writer
 from automation.rules import conf
@@ -40,6 +41,10 @@ logger = logging.getLogger(__name__)
 
 # Primary keys held in memory at a time; 8 bytes each where they are integers.
 WINDOW = 100_000
+
+
+class Stopped(Exception):
+    """The run had to end before its end; the reason is for people."""
 
 
 @dataclass(frozen=True)
@@ -68,17 +73,26 @@ def run(generator: Generator, now: datetime.datetime) -> Outcome | None:
         if generator.state == State.ARMED:
             generator.pause(str(error))
         outcome = Outcome(error=str(error))
+    except Stopped as error:
+        outcome = Outcome(attempt.looked_at, attempt.matched, attempt.new, str(error))
     except Exception as error:
         logger.exception("The generator %s failed", generator.slug)
         outcome = Outcome(
             looked_at=attempt.looked_at,
             matched=attempt.matched,
             new=attempt.new,
-            error="".join(traceback.format_exception_only(error)).strip(),
+            error=_words(error),
         )
     attempt.write_down(outcome, timezone.now() - started)
     generator.finish_claim()
     return outcome
+
+
+def _words(error: Exception) -> str:
+    """An error for the run's row: ours as they are, others with their kind."""
+    if isinstance(error, Stopped | TemplateError):
+        return str(error)
+    return "".join(traceback.format_exception_only(error)).strip()
 
 
 class _Attempt:
@@ -88,11 +102,14 @@ class _Attempt:
         self.generator = generator
         self.now = now
         self.looked_at = self.matched = self.new = 0
+        self.left_out: list[str] = []
         self.row: Run | None = None
 
     def run(self) -> Outcome:
         generator, now = self.generator, self.now
         source = generator.source_or_error()
+        if not generator.conditions.exists():
+            raise BrokenRule(_("It has no condition: it would mean every row there is."))
         matching = generator.rows(now)
         if generator.repeat == Repeat.ANEW:
             presence.note_departures(generator, matching)
@@ -104,7 +121,17 @@ class _Attempt:
             self._start_row()
             for pks in _windows(without_events(matching, generator, now)):
                 self._record(pks, matching)
-        return Outcome(self.looked_at, self.matched, self.new)
+        return Outcome(self.looked_at, self.matched, self.new, self._left_out())
+
+    def _left_out(self) -> str:
+        if not self.left_out:
+            return ""
+        said = ngettext(
+            "%(count)d row was left out: %(reason)s",
+            "%(count)d rows were left out, the first because: %(reason)s",
+            len(self.left_out),
+        )
+        return said % {"count": len(self.left_out), "reason": self.left_out[0]}
 
     def _record(self, pks: Sequence[Any], matching: QuerySet[Any]) -> None:
         assert self.row is not None
@@ -116,11 +143,13 @@ class _Attempt:
         )
         size = conf.get().RECORD_CHUNK
         for start in range(0, len(pks), size):
+            if not self.generator.renew_claim():
+                raise Stopped(
+                    _("The run was stopped: it was paused, or another worker has taken it over.")
+                )
             chunk = list(pks[start : start + size])
             rows = matching.filter(pk__in=chunk)
-            self.new += write(self.generator, writer, rows, self.now)
-            if not self.generator.renew_claim():
-                raise RuntimeError("Another worker has taken this run over.")
+            self.new += write(self.generator, writer, rows, self.now, self.left_out)
 
     def _start_row(self) -> None:
         self.row = Run.objects.create(
@@ -170,9 +199,16 @@ def run_row(generator: Generator, pk: Any, now: datetime.datetime) -> int:
         return 0
 
 
-def write(generator: Generator, writer: Writer, rows: QuerySet[Any], now: datetime.datetime) -> int:
-    """Record the events of ``rows``, a chunk of them, in one transaction."""
-    made = list(events(generator, rows, now))
+def write(
+    generator: Generator,
+    writer: Writer,
+    rows: QuerySet[Any],
+    now: datetime.datetime,
+    left_out: list[str] | None = None,
+) -> int:
+    """Record the events of ``rows``, a chunk of them, in one transaction. A row whose group
+    cannot be made is left out, the reason added to ``left_out``."""
+    made = list(events(generator, rows, now, left_out))
     if generator.repeat != Repeat.ANEW:
         return writer.write(made)
     with transaction.atomic(using=writer.database):
@@ -189,9 +225,15 @@ def without_events(
     return _with_key(rows, generator, now).filter(~_recorded())
 
 
-def events(generator: Generator, rows: QuerySet[Any], now: datetime.datetime) -> Iterator[Event]:
-    """The events that ``rows`` make at ``now``. Raises ``TemplateError`` if the group template
-    cannot be rendered for one of them."""
+def events(
+    generator: Generator,
+    rows: QuerySet[Any],
+    now: datetime.datetime,
+    left_out: list[str] | None = None,
+) -> Iterator[Event]:
+    """The events that ``rows`` make at ``now``. A row for which the group template cannot be
+    rendered is left out and its reason added to ``left_out``; without that list it raises
+    ``TemplateError``."""
     template = parse(generator.group_template)
     constant = "{" not in generator.group_template
     source = generator.source_or_error()
@@ -215,7 +257,13 @@ def events(generator: Generator, rows: QuerySet[Any], now: datetime.datetime) ->
             row_pk=pk,
         )
         if not constant:
-            event = replace(event, group=_group(template, event))
+            try:
+                event = replace(event, group=_group(template, event))
+            except TemplateError as error:
+                if left_out is None:
+                    raise
+                left_out.append(str(error))
+                continue
         yield event
 
 
@@ -223,6 +271,10 @@ def _group(template: Template, event: Event) -> str:
     group = template.render(template_data(event)).strip()
     if not group:
         raise TemplateError(_("The event group is empty for row %(row)s.") % {"row": event.row_pk})
+    if len(group) > GROUP_LENGTH:
+        raise TemplateError(
+            _("The event group is too long for row %(row)s.") % {"row": event.row_pk}
+        )
     return group
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from django.contrib import admin, messages
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import NoReverseMatch, reverse
@@ -245,7 +245,8 @@ def _prospect(generator: Generator) -> dict[str, Any]:
             (event, linked(*named[event.row_pk]) if event.row_pk in named else event.row_pk)
             for event in first
         ],
-        "reached": reached(generator),
+        "reached": (whom := reached(generator)),
+        "all_asleep": bool(whom) and not any(action.is_active for _kind, action, _url in whom),
     }
 
 
@@ -262,7 +263,10 @@ def _messages(error: ValidationError) -> list[str]:
 
 
 def _permitted(model_admin: admin.ModelAdmin, request: HttpRequest, pk: int) -> Generator:
-    generator = get_object_or_404(Generator, pk=pk)
+    try:
+        generator = get_object_or_404(Generator, pk=pk)
+    except OverflowError as error:  # SQLite's numbers end somewhere
+        raise Http404 from error
     if not model_admin.has_change_permission(request, generator):
         raise PermissionDenied
     return generator

@@ -45,7 +45,7 @@ def deliver(batch: Sequence[Message]) -> int:
     end = timezone.now() + datetime.timedelta(seconds=conf.get().DELIVERY_SECONDS)
     try:
         while waiting:
-            post.open()
+            post.open()  # nothing is rendered for a server that is out of reach
             message = waiting[0]
             if timezone.now() > end or _claim_ends_soon(message):
                 break
@@ -85,6 +85,7 @@ def _deliver_one(message: Message, post: "_Post") -> None:
             logger.exception("Message %s could not be made", message.pk)
         message.settle_failed(str(error) or type(error).__name__)
         return
+    post.make_sure()
     if not message.hand_over(
         timezone.now(), subject=rendered.subject, html=rendered.html, text=rendered.text
     ):
@@ -104,6 +105,23 @@ class _Post:
         if not self.is_open:
             self.connection.open()
             self.is_open = True
+            if smtp := getattr(self.connection, "connection", None):
+                smtp.ehlo_or_helo_if_needed()
+
+    def make_sure(self) -> None:
+        """Make sure that the connection is alive, right before something is handed over."""
+        if not self._answers():
+            self.close()
+            self.open()
+
+    def _answers(self) -> bool:
+        """Whether the server still listens: it may have ended the connection since the last
+        mail, and a mail must not be found unknown for that."""
+        smtp = getattr(self.connection, "connection", None)
+        try:
+            return smtp is None or smtp.noop()[0] == 250
+        except (OSError, smtplib.SMTPException):
+            return False
 
     def close(self) -> None:
         if self.is_open:

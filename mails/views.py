@@ -9,7 +9,7 @@ from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.core.validators import validate_email
 from django.forms import ValidationError
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -46,16 +46,20 @@ class Sample:
     recorded: bool
 
 
-def samples(mail: Mail) -> list[Sample]:
-    """The newest recorded events that reach ``mail``, and rows that match now."""
+def samples(mail: Mail, key: str = "") -> list[Sample]:
+    """The newest recorded events that reach ``mail``, and rows that match now; the event with
+    this ``key``, if it is recorded, however old it is."""
     pattern = group_pattern(mail.group)
     found: list[Sample] = []
+    for record in EventRecord.objects.filter(key=key):
+        if pattern.fullmatch(record.group):
+            found.append(Sample(record.as_event(), str(record), True))
     recorded = EventRecord.objects.order_by("-pk")
     if "*" not in mail.group:
         recorded = recorded.filter(group=mail.group.strip())
     else:
         recorded = recorded.filter(group__startswith=mail.group.strip().partition("*")[0])
-    for record in recorded[: 5 * SAMPLES]:
+    for record in recorded.exclude(key=key)[: 5 * SAMPLES]:
         if pattern.fullmatch(record.group) and len(found) < SAMPLES:
             found.append(Sample(record.as_event(), str(record), True))
     keys = {sample.event.key for sample in found}
@@ -80,8 +84,12 @@ def _as_recorded(event: Event) -> Event:
 def preview(model_admin: admin.ModelAdmin, request: HttpRequest, pk: int) -> HttpResponse:
     """The mail with a real event: as HTML, as text, with its headers."""
     mail = _permitted(model_admin, request, pk)
-    found = samples(mail)
-    position = _position(found, request.GET.get("key", ""))
+    key = request.GET.get("key", "")
+    found = samples(mail, key)
+    position = _position(found, key)
+    if position is None:
+        messages.warning(request, _("What you looked at matches no longer. Here is another one."))
+        position = 0
     context: dict[str, Any] = {
         **model_admin.admin_site.each_context(request),
         "opts": model_admin.opts,
@@ -113,10 +121,14 @@ def preview(model_admin: admin.ModelAdmin, request: HttpRequest, pk: int) -> Htt
 def frame(model_admin: admin.ModelAdmin, request: HttpRequest, pk: int) -> HttpResponse:
     """The rendered HTML alone, for the sandboxed frame of the preview."""
     mail = _permitted(model_admin, request, pk)
-    found = samples(mail)
+    key = request.GET.get("key", "")
+    found = samples(mail, key)
+    position = _position(found, key)
     try:
-        html = _rendered(mail, found[_position(found, request.GET.get("key", ""))]).html
-    except (TemplateError, IndexError) as error:
+        if not found or position is None:
+            raise TemplateError(_("What you looked at matches no longer."))
+        html = _rendered(mail, found[position]).html
+    except TemplateError as error:
         html = format_html("<p>{}</p>", str(error))
     return _policed(_in_scheme(html, bool(request.GET.get("dark"))))
 
@@ -147,8 +159,10 @@ def _policed(html: str) -> HttpResponse:
 
 
 def send_to_me(model_admin: admin.ModelAdmin, request: HttpRequest, pk: int) -> HttpResponse:
-    """Send what the preview shows to the person who looks at it."""
+    """Send what the preview shows to the person who looks at it, who may change the mail."""
     mail = _permitted(model_admin, request, pk)
+    if not model_admin.has_change_permission(request, mail):
+        raise PermissionDenied
     key = request.POST.get("key", "")
     back = HttpResponseRedirect(
         f"{reverse('admin:mails_mail_preview', args=[pk])}?{urlencode({'key': key})}"
@@ -159,14 +173,17 @@ def send_to_me(model_admin: admin.ModelAdmin, request: HttpRequest, pk: int) -> 
     try:
         validate_email(address)
     except ValidationError:
-        messages.error(request, _("Your account has no mail address. Add one, then try again."))
+        messages.error(
+            request, _("Your account has no mail address. Ask whoever manages the users to add it.")
+        )
         return back
-    found = samples(mail)
-    if not found:
-        messages.error(request, _("There is no event to fill the mail with yet."))
+    found = samples(mail, key)
+    position = _position(found, key)
+    if not found or position is None:
+        messages.error(request, _("What you looked at matches no longer. Nothing was sent."))
         return back
     try:
-        rendered = _rendered(mail, found[_position(found, key)])
+        rendered = _rendered(mail, found[position])
         send_test(mail, rendered, address, str(uuid.uuid4()))
     except TemplateError as error:
         messages.error(request, str(error))
@@ -220,13 +237,20 @@ def _headers(mail: Mail, rendered: RenderedMail, event: Event) -> list[tuple[str
     ]
 
 
-def _position(found: list[Sample], key: str) -> int:
+def _position(found: list[Sample], key: str) -> int | None:
+    """Where the sample with ``key`` stands: the first without a key, None for one that is
+    not there. Never another one: it would be somebody else's data."""
     keys = [sample.event.key for sample in found]
-    return keys.index(key) if key in keys else 0
+    if not key:
+        return 0
+    return keys.index(key) if key in keys else None
 
 
 def _permitted(model_admin: admin.ModelAdmin, request: HttpRequest, pk: int) -> Mail:
-    mail = get_object_or_404(Mail, pk=pk)
+    try:
+        mail = get_object_or_404(Mail, pk=pk)
+    except OverflowError as error:  # SQLite's numbers end somewhere
+        raise Http404 from error
     if not model_admin.has_view_permission(request, mail):
         raise PermissionDenied
     return mail

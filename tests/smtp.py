@@ -1,5 +1,6 @@
 """A real SMTP server that remembers what it accepted."""
 
+import asyncio
 import email
 import email.policy
 import socket
@@ -49,12 +50,14 @@ class SmtpServer:
     """Listens on a free port of 127.0.0.1, which it keeps over ``stop()`` and ``start()``.
 
     ``refuse_with``: the answer to every mail's content, as "451 Come back later".
+    ``hang_up_after``: the connection is ended after every so many mails.
     ``refuse_recipients``: the answer to ``RCPT TO`` for some addresses.
     """
 
     received: list[Received] = field(default_factory=list)
     refuse_with: str | None = None
     refuse_recipients: dict[str, str] = field(default_factory=dict)
+    hang_up_after: int = 0
     host: str = "127.0.0.1"
     port: int = 0
     connections: int = 0
@@ -103,4 +106,6 @@ class SmtpServer:
         self.received.append(
             Received(envelope.mail_from, tuple(envelope.rcpt_tos), envelope.original_content)
         )
+        if self.hang_up_after and len(self.received) % self.hang_up_after == 0:
+            asyncio.get_running_loop().call_later(0.01, server.transport.close)
         return "250 Accepted"

@@ -255,7 +255,9 @@ def test_a_test_mail_needs_an_address(admin_client, message, admin_user, mailout
     admin_user.email = ""
     admin_user.save()
     response = admin_client.post(page_of(message.mail, "send_test"), follow=True)
-    assert told(response) == ["Your account has no mail address. Add one, then try again."]
+    assert told(response) == [
+        "Your account has no mail address. Ask whoever manages the users to add it."
+    ]
     assert mailoutbox == []
 
 

@@ -162,6 +162,8 @@ def test_a_condition_is_a_sentence():
          "“two” is not a number. Write it in digits, for example 2 or 19.90."),
         (("paid_orders", "field.at_least", "NaN"),
          "“NaN” is not a number. Write it in digits, for example 2 or 19.90."),
+        (("paid_orders", "field.at_least", "1e50"),
+         "“1e50” is not a number. Write it in digits, for example 2 or 19.90."),
         (("last_name", "field.is", " "), "Enter a value, for example CH."),
         (("country", "field.one_of", "CH, XX"),
          "“XX” is not one of the choices: CH, DE, AT, FR, GB, IE."),

@@ -2,6 +2,7 @@
 
 import datetime
 import smtplib
+import time
 from typing import Any
 
 import pytest
@@ -106,6 +107,23 @@ def test_a_temporary_refusal_is_tried_again_later(smtp_server: SmtpServer):
     Message.objects.update(not_before=timezone.now())
     deliver_due()
     assert messages() == [("sent", "")]
+
+
+def test_a_server_that_hangs_up_between_mails_is_called_again(
+    smtp_server: SmtpServer, monkeypatch: pytest.MonkeyPatch
+):
+    smtp_server.hang_up_after = 2
+    queue(*(f"{name}@example.com" for name in "abcdef"))
+    render = Mail.render
+
+    def take_a_moment(mail: Mail, event: Event) -> Any:
+        time.sleep(0.05)
+        return render(mail, event)
+
+    monkeypatch.setattr(Mail, "render", take_a_moment)
+    deliver_due()
+    assert messages() == [("sent", "")] * 6
+    assert smtp_server.connections == 3
 
 
 def test_a_connection_that_breaks_after_the_hand_over_leaves_it_unknown(

@@ -33,6 +33,8 @@ LINES = [
     ("customer__country", "field.one_of", "DE", "or"),
     ("items:count", "related.at_least", "2"),
 ]
+# Fields called like what the panel counts must not be mixed up with it.
+LINES += [("total", "field.more", "1")]
 
 
 def test_it_counts_all_rows_those_that_match_and_those_of_each_line():
@@ -43,12 +45,13 @@ def test_it_counts_all_rows_those_that_match_and_those_of_each_line():
     shop.cart(german, days_old=3, status="ordered")
     found = panel(sources.get(SOURCE), conditions(*LINES), NOW)
     assert (found.total, found.matching) == (Counted(4), Counted(2))
-    assert [line.number for line in found.lines] == [3, 2, 2, 4]
+    assert [line.number for line in found.lines] == [3, 2, 2, 4, 4]
     assert [sample.row for sample in found.sample] == [young, old]
     assert found.labels == [
         "status", "last changed on", "customer › country", "cart items › number of cart items",
+        "total",
     ]  # fmt: skip
-    assert found.sample[0].values == ["Open", "March 9, 2026, noon", "Germany", "2"]
+    assert found.sample[0].values == ["Open", "March 9, 2026, noon", "Germany", "2", "129.90"]
 
 
 def test_a_rule_without_lines_counts_everything():

@@ -11,7 +11,7 @@ from automation.events.dispatch import listeners
 from automation.events.event import KEY_LENGTH, stored_key
 from automation.events.models import Action, EventRecord
 from automation.events.recording import Writer
-from mails.models import Message
+from mails.models import Mail, Message
 from tests import shop
 
 pytestmark = pytest.mark.django_db
@@ -81,6 +81,36 @@ def test_deliveries_are_written_in_the_transaction_of_the_event():
     assert (message.mail, message.event.key, message.recipient, message.state) == (
         mail, "a", "ann@example.com", "queued",
     )  # fmt: skip
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_event_whose_deliveries_fail_is_not_recorded_either(monkeypatch):
+    shop.mail()
+
+    def fail(mail: Mail, event: Event) -> list[str]:
+        raise RuntimeError("the action broke")
+
+    monkeypatch.setattr(Mail, "recipients", fail)
+    with pytest.raises(RuntimeError, match="the action broke"):
+        record(events("a"))
+    assert EventRecord.objects.count() == 0
+    monkeypatch.undo()
+    assert record(events("a")).new == Message.objects.count() == 1
+
+
+def test_a_group_with_blanks_around_it_reaches_its_mails():
+    shop.mail()
+    record(events("a", group=" cart_left "))
+    assert Message.objects.get().event.group == "cart_left"
+
+
+def test_an_address_that_cannot_be_stored_does_not_stop_the_rest():
+    shop.mail()
+    for number, address in enumerate(["a\x00@example.com", "\ud800@example.com", "a" * 400]):
+        assert record(events(str(number), recipient=address)).new == 1
+    assert list(Message.objects.order_by("pk").values_list("recipient", flat=True)) == [
+        "a\ufffd@example.com", "\ufffd@example.com", "",
+    ]  # fmt: skip
 
 
 def test_only_active_actions_that_hear_the_group_are_reached():

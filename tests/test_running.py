@@ -125,6 +125,77 @@ def test_more_rows_than_a_chunk_and_a_window(settings, monkeypatch):
     assert EventRecord.objects.values("row_pk").distinct().count() == 13
 
 
+def test_a_generator_that_is_paused_while_it_runs_stops_after_the_chunk(settings, monkeypatch):
+    settings.AUTOMATION = {"RECORD_CHUNK": 2}
+    owner = shop.customer()
+    for _number in range(6):
+        shop.cart(owner)
+    generator = shop.generator()
+    write = running.write
+
+    def pause_then_write(*args):
+        Generator.objects.get().pause()
+        return write(*args)
+
+    monkeypatch.setattr(running, "write", pause_then_write)
+    outcome = running.run(generator, NOW)
+    assert outcome is not None
+    assert outcome.error == (
+        "The run was stopped: it was paused, or another worker has taken it over."
+    )
+    assert (outcome.new, EventRecord.objects.count()) == (2, 2)
+    assert Generator.objects.get().state == "paused"
+
+
+def test_a_row_that_changes_while_the_run_is_on_its_way_makes_no_event(monkeypatch):
+    first, _second = shop.cart(), shop.cart()
+    generator = shop.generator()
+    windows = running._windows
+
+    def change_then(rows):
+        for pks in windows(rows):
+            Cart.objects.filter(pk=first.pk).update(status="ordered")
+            yield pks
+
+    monkeypatch.setattr(running, "_windows", change_then)
+    assert running.run(generator, NOW).new == 1
+    assert EventRecord.objects.get().row_pk != str(first.pk)
+
+
+def test_a_schedule_that_is_changed_during_a_run_counts_at_its_end(monkeypatch):
+    shop.cart()
+    generator = shop.generator(trigger="daily")
+    write = running.write
+
+    def change_then_write(*args):
+        Generator.objects.update(trigger="minutes", every_minutes=5)
+        return write(*args)
+
+    monkeypatch.setattr(running, "write", change_then_write)
+    running.run(generator, NOW)
+    next_run = Generator.objects.get().next_run_at
+    assert next_run is not None
+    assert next_run - timezone.now() <= datetime.timedelta(minutes=5)
+
+
+def test_a_row_whose_group_cannot_be_made_is_left_out_and_said():
+    shop.cart(shop.customer(last_name=""))
+    shop.cart(shop.customer(last_name="Meier"))
+    shop.cart(shop.customer(last_name="x" * 100))
+    generator = shop.generator(group_template="{{ cart.customer.last_name }}{{ cart.status }}")
+    generator.group_template = (
+        "{% if cart.customer.last_name != '' %}g_{% endif %}{{ cart.customer.last_name }}"
+    )
+    generator.save()
+    outcome = running.run(generator, NOW)
+    assert outcome is not None
+    assert outcome.new == 1
+    assert outcome.error == (
+        "2 rows were left out, the first because: The event group is empty for row "
+        f"{Cart.objects.earliest('pk').pk}."
+    )
+
+
 def test_a_rule_with_a_field_that_is_gone_is_paused_and_records_nothing():
     shop.cart()
     generator = shop.generator()

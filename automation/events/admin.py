@@ -6,7 +6,9 @@ from typing import Any
 
 from django.apps import apps
 from django.contrib import admin
-from django.http import HttpRequest
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html, format_html_join
@@ -92,6 +94,11 @@ def _list_table(data: list[Any]) -> str:
     )
 
 
+def is_number(text: str) -> bool:
+    """Whether ``text`` can be a primary key: not every address that is typed has one."""
+    return text.isascii() and text.isdigit() and len(text) < 19
+
+
 class RuleFilter(admin.SimpleListFilter):
     title = _("made by")
     parameter_name = "rule"
@@ -101,7 +108,10 @@ class RuleFilter(admin.SimpleListFilter):
         return sorted(((str(rule.pk), str(rule)) for rule in rules), key=lambda choice: choice[1])
 
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:
-        return queryset.filter(rule=self.value()) if self.value() else queryset
+        value = self.value()
+        if not value:
+            return queryset
+        return queryset.filter(rule=int(value)) if is_number(value) else queryset.none()
 
 
 class RowFilter(admin.SimpleListFilter):
@@ -174,6 +184,12 @@ class EventRecordAdmin(ExportMixin, ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).prefetch_related("rule")
+
+    def export_action(self, request: HttpRequest) -> HttpResponse:
+        try:
+            return super().export_action(request)
+        except IncorrectLookupParameters:
+            return HttpResponseRedirect(reverse("admin:automation_events_eventrecord_changelist"))
 
     def has_export_permission(self, request: HttpRequest) -> bool:
         return self.has_view_permission(request)

@@ -2,13 +2,14 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from automation.rules import plain
 
 KEY_LENGTH = 255
 GROUP_LENGTH = 100
+ADDRESS_LENGTH = 320
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,26 @@ class Event:
     time_zone: str = ""
     row_model: str = ""
     row_pk: str = ""
+
+
+def stored_event(event: Event) -> Event:
+    """``event`` as it is stored, with everything cleaned that no database can hold. A
+    recipient that is longer than any address is none. Raises ``ValueError`` as
+    ``stored_key`` and ``stored_group`` do."""
+    return replace(
+        event,
+        key=stored_key(event.key),
+        group=stored_group(event.group),
+        recipient=stored_address(event.recipient),
+        language=plain.text(event.language)[:20],
+        time_zone=plain.text(event.time_zone)[:50],
+        row_model=plain.text(event.row_model)[:100],
+        row_pk=plain.text(event.row_pk)[:255],
+    )
+
+
+def stored_address(address: str) -> str:
+    return plain.text(address) if len(address) <= ADDRESS_LENGTH else ""
 
 
 def stored_key(key: str) -> str:

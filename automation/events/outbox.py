@@ -21,6 +21,7 @@ from django.db import connections, models, router, transaction
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from automation.events.event import stored_address
 from automation.events.inserting import insert_rows
 from automation.rules import conf
 
@@ -144,7 +145,8 @@ class Delivery(models.Model):
             "state": State.QUEUED.value, "reason": "", "attempts": 0, **cls.CONSTANTS,
         }  # fmt: skip
         values = (
-            (action_id, event_id, recipient, uuid.uuid4(), now, now) for event_id, recipient in rows
+            (action_id, event_id, stored_address(recipient), uuid.uuid4(), now, now)
+            for event_id, recipient in rows
         )
         return insert_rows(cls, columns, values, constants)
 

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from automation.events import bell
 from automation.events.dispatch import call_listeners, listened_groups
-from automation.events.event import Event, stored_group, stored_key
+from automation.events.event import Event, stored_event
 from automation.events.inserting import insert_rows
 from automation.events.models import Action, EventRecord
 from automation.rules import conf, plain
@@ -86,7 +86,7 @@ class Writer:
 
     def write(self, events: Sequence[Event]) -> int:
         """Write one chunk in one transaction; returns how many of ``events`` were new."""
-        keyed = {stored_key(event.key): event for event in reversed(events)}
+        keyed = {event.key: event for event in map(stored_event, reversed(events))}
         self.recording.seen += len(events)
         with transaction.atomic(using=self.database):
             if not self.known_new:
@@ -113,13 +113,13 @@ class Writer:
         rows = (
             (
                 key,
-                stored_group(event.group),
+                event.group,
                 plain.dumps(event.context),
-                plain.text(event.recipient),
-                plain.text(event.language),
-                plain.text(event.time_zone),
+                event.recipient,
+                event.language,
+                event.time_zone,
                 event.row_model,
-                plain.text(event.row_pk),
+                event.row_pk,
             )
             for key, event in keyed.items()
         )

@@ -148,7 +148,7 @@ def read_number(text: str) -> Decimal:
         number = Decimal(text.strip().replace("’", "").replace("'", ""))
     except InvalidOperation:
         number = Decimal("nan")
-    if not number.is_finite():
+    if not number.is_finite() or number.adjusted() > 25:
         raise ValidationError(
             _("“%(value)s” is not a number. Write it in digits, for example 2 or 19.90.")
             % {"value": text.strip()}

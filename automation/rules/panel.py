@@ -72,10 +72,12 @@ def _counts(
     combined: Q,
     questions: list[Question],
 ) -> tuple[Counted, Counted, list[Counted]]:
-    named = {f"line{n}": Count("pk", filter=question.q) for n, question in enumerate(questions)}
+    named = {
+        f"_line{n}_rows": Count("pk", filter=question.q) for n, question in enumerate(questions)
+    }
     everything = {
-        "total": Count("pk"),
-        "matching": Count("pk", filter=combined or Q(pk__isnull=False)),
+        "_all_rows": Count("pk"),
+        "_matching_rows": Count("pk", filter=combined or Q(pk__isnull=False)),
     }
     try:
         with time_limit(rows.db, PATIENCE):
@@ -86,8 +88,8 @@ def _counts(
         unknown = Counted(None, exact=False)
         return counted(source.rows([])), counted(matching), [unknown] * len(questions)
     return (
-        Counted(found["total"]),
-        Counted(found["matching"]),
+        Counted(found["_all_rows"]),
+        Counted(found["_matching_rows"]),
         [Counted(found[name]) for name in named],
     )
 

@@ -89,7 +89,11 @@ class RelatedCondition(Condition):
 
     @classmethod
     def operators(cls, field: Field) -> list[Operator]:
-        return [operator for kind in COMPARISONS for operator in kind.operators(field)]
+        offered = [operator for kind in COMPARISONS for operator in kind.operators(field)]
+        if field.path.partition(":")[2].startswith(("count", "sum")):
+            # A count or sum of nothing is 0 and never empty: "is equal to 0" is what is meant.
+            return [o for o in offered if o.name not in ("is_empty", "is_not_empty")]
+        return offered
 
     @classmethod
     def question(

@@ -140,6 +140,8 @@ class Condition(PolymorphicModel):
         ordering = ("position", "pk")
 
     def __str__(self) -> str:
+        if type(self) is Condition:  # as Django's deletion collects them
+            return str(self.get_real_instance())
         try:
             return self.sentence(sources.get(self.rule.source))
         except (UnknownSource, UnknownField) as error:
