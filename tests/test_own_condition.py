@@ -6,7 +6,7 @@ from django.core.exceptions import ValidationError
 from automation.rules import definitions
 from automation.rules.definitions import read_condition
 from automation.rules.explaining import explain
-from automation.rules.forms import offered
+from automation.rules.forms import Offer
 from automation.rules.models import Segment
 from automation.rules.sources import sources
 from tests import shop
@@ -35,8 +35,8 @@ def test_it_finds_rows_and_says_so(near_zurich):
 
 
 def test_it_is_offered_where_it_belongs():
-    assert "place" in offered(sources.get("demo.customer"))
-    assert "place" not in offered(sources.get("demo.cart"))
+    assert "place" in Offer(sources.get("demo.customer"), []).subjects
+    assert "place" not in Offer(sources.get("demo.cart"), []).subjects
 
 
 def test_it_travels_in_definitions(near_zurich):

@@ -51,11 +51,6 @@ class Field:
     whole: bool = False
 
     @property
-    def template_path(self) -> str:
-        """The path as templates write it: ``customer.country``."""
-        return self.path.replace(LOOKUP_SEP, ".")
-
-    @property
     def full_label(self) -> str:
         return f"{self.group} › {self.label}" if self.group else str(self.label)
 

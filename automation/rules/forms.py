@@ -157,13 +157,6 @@ class Offer:
         }
 
 
-def offered(source: Source) -> dict[str, Any]:
-    """What conditions about ``source`` can be about, each with its operators, as the page's
-    script sees it."""
-    subjects: dict[str, Any] = Offer(source, []).for_script()["subjects"]
-    return subjects
-
-
 def input_for(subject: Field, operator: Operator, suggestions: list[Any]) -> str:
     """The field that fits a value: the page's script has one for each of these names."""
     if not operator.example:
