@@ -243,8 +243,11 @@ class Generator(Rule):
     def finish_claim(self) -> None:
         """Give the generator back; its next run is the first one from now on."""
         owned = Generator.objects.filter(pk=self.pk, lease_token=self.lease_token)
-        self.refresh_from_db(fields=SCHEDULE_FIELDS)  # somebody may have changed it meanwhile
-        owned.filter(state=State.ARMED).update(next_run_at=self.next_run_after(timezone.now()))
+        # Somebody may have changed it meanwhile.
+        self.refresh_from_db(fields=[*SCHEDULE_FIELDS, "state"])
+        if self.state == State.ARMED:
+            following = self.next_run_after(timezone.now())
+            owned.filter(state=State.ARMED).update(next_run_at=following)
         owned.update(lease_token=None, lease_until=None, offered_at=None)
 
 

@@ -170,11 +170,15 @@ def coming_runs(generator: Generator) -> str:
     """When it runs next: by the schedule as it is saved, in the time zone of this site."""
     # What the form was refused with may be on the instance.
     saved = Generator.objects.get(pk=generator.pk)
+    try:
+        zone = saved.zone()
+    except BrokenRule as error:
+        return str(error)
     found = next_runs(
         3,
         trigger=saved.trigger,
         after=timezone.now(),
-        zone=saved.zone(),
+        zone=zone,
         every_minutes=saved.every_minutes,
         at_time=saved.at_time,
         weekday=saved.weekday,

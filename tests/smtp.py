@@ -50,14 +50,18 @@ class SmtpServer:
     """Listens on a free port of 127.0.0.1, which it keeps over ``stop()`` and ``start()``.
 
     ``refuse_with``: the answer to every mail's content, as "451 Come back later".
+    ``hang_up_on``: mails to these are accepted, and the connection ended without an answer.
     ``hang_up_after``: the connection is ended after every so many mails.
+    ``refuse_sender``: the answer to ``MAIL FROM``.
     ``refuse_recipients``: the answer to ``RCPT TO`` for some addresses.
     """
 
     received: list[Received] = field(default_factory=list)
     refuse_with: str | None = None
+    refuse_sender: str | None = None
     refuse_recipients: dict[str, str] = field(default_factory=dict)
     hang_up_after: int = 0
+    hang_up_on: set[str] = field(default_factory=set)
     host: str = "127.0.0.1"
     port: int = 0
     connections: int = 0
@@ -92,6 +96,15 @@ class SmtpServer:
         self.connections += 1
         return responses
 
+    async def handle_MAIL(
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        if self.refuse_sender:
+            return self.refuse_sender
+        envelope.mail_from = address
+        envelope.mail_options.extend(options)
+        return "250 OK"
+
     async def handle_RCPT(
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
@@ -106,6 +119,8 @@ class SmtpServer:
         self.received.append(
             Received(envelope.mail_from, tuple(envelope.rcpt_tos), envelope.original_content)
         )
+        if self.hang_up_on & set(envelope.rcpt_tos) and server.transport is not None:
+            server.transport.abort()
         if self.hang_up_after and len(self.received) % self.hang_up_after == 0:
             asyncio.get_running_loop().call_later(0.01, server.transport.close)
         return "250 Accepted"

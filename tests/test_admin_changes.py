@@ -76,3 +76,24 @@ def test_arming_while_no_mail_is_active_says_that_nothing_will_be_sent(admin_cli
     generator = shop.generator(armed=False)
     page = admin_client.get(reverse("admin:generators_generator_arm", args=[generator.pk]))
     assert "nothing would be sent for them, not later either" in page.content.decode()
+
+
+@pytest.mark.parametrize("page", ["change", "preview", "arm"])
+def test_a_time_zone_that_is_gone_is_said_on_every_page(admin_client, page):
+    generator = shop.generator()
+    Generator.objects.update(time_zone="Mars/Base")
+    url = reverse(f"admin:generators_generator_{page}", args=[generator.pk])
+    answer = admin_client.get(url, follow=True)
+    assert "“Mars/Base” is not a time zone" in answer.content.decode()
+    assert admin_client.get(reverse("admin:generators_generator_changelist")).status_code == 200
+
+
+def test_a_rule_whose_time_zone_is_gone_is_paused():
+    generator = shop.generator()
+    Generator.objects.update(time_zone="Mars/Base")
+    generator = Generator.objects.get()
+    outcome = running.run(generator, shop.NOW)
+    assert outcome is not None
+    assert outcome.error.startswith("“Mars/Base” is not a time zone")
+    generator.refresh_from_db()
+    assert (generator.state, generator.lease_until) == ("paused", None)

@@ -72,7 +72,7 @@ def first(kind: str, **changes: Any) -> Any:
         (first("mails", colour="red"),
          "mails[0]: Unknown: colour. Known are: slug, name, group, subject, body, to, from_email."),
         (first("generators", every_minutes="often"),
-         "generators[0].every_minutes: “often” value must be an integer."),
+         "generators[0].every_minutes: This must be a whole number."),
         (first("generators", source="demo.nothing"),
          "generators[0].group_template: The source “demo.nothing” is not registered in this "
          "project."),
@@ -80,6 +80,25 @@ def first(kind: str, **changes: Any) -> Any:
                                           "value": "lost"}]),
          "generators[0].conditions[0]: “lost” is not one of the choices: open, ordered."),
         (first("segments", slug=""), "segments[0].slug: This field cannot be blank."),
+        (first("generators", at_time=5), "generators[0].at_time: This must be a text."),
+        (first("generators", cron=[]), "generators[0].cron: This must be a text."),
+        (first("generators", name={"a": 1}), "generators[0].name: This must be a text."),
+        (first("generators", on_save="yes"), "generators[0].on_save: This must be true or false."),
+        (first("mails", body={}), "mails[0].body: This must be a text."),
+        (first("mails", name="\ud800"),
+         "mails[0].name: This has characters that cannot be stored."),
+        (first("mails", name="a\x00b"),
+         "mails[0].name: This has characters that cannot be stored."),
+        (changed(version=True), "The file is of version True; this site reads version 1."),
+        (first("generators", conditions=["x"]),
+         "generators[0].conditions[0]: A condition is an object with at least a field and an "
+         "operator."),
+        (first("generators", conditions=[{"field": "status"}]),
+         "generators[0].conditions[0]: A condition is an object with at least a field and an "
+         "operator."),
+        (first("generators", conditions=[{"field": "items:count", "value": "1", "within": 5,
+                                          "operator": "related.at_least"}]),
+         "generators[0].conditions[0]: This must be a text."),
     ],
 )  # fmt: skip
 def test_a_wrong_file_says_where_and_why_and_writes_nothing(data: Any, problem: str):

@@ -1,12 +1,10 @@
 """What happens to messages, with a real mail server on the other side."""
 
 import datetime
-import smtplib
 import time
 from typing import Any
 
 import pytest
-from django.core.mail.backends.smtp import EmailBackend
 from django.utils import timezone
 from django_q.models import OrmQ
 
@@ -126,28 +124,34 @@ def test_a_server_that_hangs_up_between_mails_is_called_again(
     assert smtp_server.connections == 3
 
 
-def test_a_connection_that_breaks_after_the_hand_over_leaves_it_unknown(
-    smtp_server: SmtpServer, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_connection_that_breaks_after_the_hand_over_leaves_it_unknown(smtp_server: SmtpServer):
+    smtp_server.hang_up_on = {"a@example.com"}
     queue("a@example.com", "b@example.com")
-    send = EmailBackend.send_messages
-
-    def break_after_the_first(self: EmailBackend, emails: Any) -> int:
-        if emails[0].to == ["a@example.com"]:
-            send(self, emails)
-            raise smtplib.SMTPServerDisconnected("Connection unexpectedly closed")
-        return send(self, emails)
-
-    monkeypatch.setattr(EmailBackend, "send_messages", break_after_the_first)
     deliver_due()
-    assert messages() == [
-        ("unknown", "The connection broke before the server answered: "
-                    "Connection unexpectedly closed"),
-        ("sent", ""),
-    ]  # fmt: skip
+    (unknown, sent) = messages()
+    assert unknown[0] == "unknown"
+    assert unknown[1].startswith("The connection broke before the server answered: ")
+    assert sent == ("sent", "")
     Message.objects.update(not_before=timezone.now())
     deliver_due()
     assert len(smtp_server.received) == 2  # the unknown one was not guessed
+
+
+def test_a_server_that_refuses_our_sender_leaves_everything_queued(smtp_server: SmtpServer):
+    smtp_server.refuse_sender = "530 5.7.0 Authenticate first"
+    queue("a@example.com", "b@example.com")
+    deliver_due()
+    reason = "The mail server cannot be used: 530 5.7.0 Authenticate first"
+    assert messages() == [("queued", reason)] * 2
+    assert list(Message.objects.values_list("attempts", flat=True)) == [0, 0]
+
+
+def test_a_server_that_goes_away_with_421_is_called_again(smtp_server: SmtpServer):
+    smtp_server.refuse_with = "421 4.3.2 Going down"
+    queue("a@example.com", "b@example.com")
+    deliver_due()
+    assert [state for state, _reason in messages()] == ["queued", "queued"]
+    assert smtp_server.connections == 2
 
 
 @pytest.mark.parametrize(

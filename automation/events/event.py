@@ -36,16 +36,18 @@ def stored_event(event: Event) -> Event:
     """``event`` as it is stored, with everything cleaned that no database can hold. A
     recipient that is longer than any address is none. Raises ``ValueError`` as
     ``stored_key`` and ``stored_group`` do."""
-    return replace(
-        event,
-        key=stored_key(event.key),
-        group=stored_group(event.group),
-        recipient=stored_address(event.recipient),
-        language=plain.text(event.language)[:20],
-        time_zone=plain.text(event.time_zone)[:50],
-        row_model=plain.text(event.row_model)[:100],
-        row_pk=plain.text(event.row_pk)[:255],
-    )
+    stored = {
+        "key": stored_key(event.key),
+        "group": stored_group(event.group),
+        "recipient": stored_address(event.recipient),
+        "language": plain.text(event.language)[:20],
+        "time_zone": plain.text(event.time_zone)[:50],
+        "row_model": plain.text(event.row_model)[:100],
+        "row_pk": plain.text(event.row_pk)[:255],
+    }
+    # Nearly always nothing has to change, and a copy would cost more than all the rest.
+    changed = {name: text for name, text in stored.items() if text != getattr(event, name)}
+    return replace(event, **changed) if changed else event
 
 
 def stored_address(address: str) -> str:

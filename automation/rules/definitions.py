@@ -12,6 +12,7 @@ from django.core.exceptions import ValidationError
 from django.db import models, transaction
 from django.utils.translation import gettext as _
 
+from automation.rules import plain
 from automation.rules.conditions import AND
 from automation.rules.rule import Condition, Rule, Segment, kinds_of_condition
 from automation.rules.sources import UnknownField, UnknownSource, sources
@@ -91,7 +92,7 @@ def load(data: Any) -> Report:
 def _check_form(data: Any) -> None:
     if not isinstance(data, dict) or "version" not in data:
         raise DefinitionError([_("This is not a file of definitions.")])
-    if data["version"] != VERSION:
+    if type(data["version"]) is not int or data["version"] != VERSION:
         raise DefinitionError(
             [
                 _("The file is of version %(found)s; this site reads version %(known)s.")
@@ -148,13 +149,46 @@ def _load_one(kind: DefinedKind, entry: dict[str, Any]) -> bool:
     thing = thing or kind.model()
     for name in kind.fields:
         if name in entry:
-            setattr(thing, name, entry[name])
+            setattr(thing, name, _plain_value(thing, name, entry[name]))
     kind.disarm(thing)
     thing.full_clean()
     thing.save()
     if isinstance(thing, Rule):
         _load_conditions(thing, entry.get("conditions", []))
     return created
+
+
+def _plain_value(thing: Any, name: str, value: Any) -> Any:
+    """``value`` if it is of the JSON type that ``_value`` writes for this field."""
+    field = thing._meta.get_field(name)
+    wanted: type = str
+    if isinstance(field, models.BooleanField):
+        wanted = bool
+    elif isinstance(field, models.IntegerField):
+        wanted = int
+    if type(value) is not wanted:
+        kinds = {str: _("a text"), bool: _("true or false"), int: _("a whole number")}
+        raise ValidationError({name: _("This must be %(kind)s.") % {"kind": kinds[wanted]}})
+    if isinstance(value, str) and plain.text(value) != value:
+        raise ValidationError({name: _("This has characters that cannot be stored.")})
+    return value
+
+
+_PARTS = ("field", "operator", "value", "joined_by", "within", "among")
+
+
+def _check_parts(entry: Any) -> None:
+    """Raise ``ValidationError`` unless ``entry`` has the form of a condition."""
+    if not isinstance(entry, dict) or not {"field", "operator"} <= set(entry):
+        raise ValidationError(_("A condition is an object with at least a field and an operator."))
+    for name, value in entry.items():
+        if name not in _PARTS:
+            raise ValidationError(
+                _("Unknown: %(names)s. Known are: %(known)s.")
+                % {"names": name, "known": ", ".join(_PARTS)}
+            )
+        if not isinstance(value, str) or plain.text(value) != value:
+            raise ValidationError({name: _("This must be %(kind)s.") % {"kind": _("a text")}})
 
 
 def _load_conditions(rule: Rule, entries: Any) -> None:
@@ -167,14 +201,12 @@ def _load_conditions(rule: Rule, entries: Any) -> None:
     rule.conditions.all().delete()
     for position, entry in enumerate(entries):
         try:
+            _check_parts(entry)
             condition = read_condition(source, **entry)
             condition.rule, condition.position = rule, position
             condition.full_clean()
-        except (ValidationError, TypeError) as error:
-            said = error.messages if isinstance(error, ValidationError) else [str(error)]
-            raise ValidationError(
-                {f"conditions[{position}]": [str(message) for message in said]}
-            ) from error
+        except ValidationError as error:
+            raise ValidationError({f"conditions[{position}]": error.messages}) from error
         condition.save()
 
 

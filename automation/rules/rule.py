@@ -64,7 +64,14 @@ class Rule(PolymorphicModel):
             raise BrokenRule(str(error)) from error
 
     def zone(self) -> zoneinfo.ZoneInfo:
-        return zoneinfo.ZoneInfo(self.time_zone or settings.TIME_ZONE)
+        """The rule's time zone. Raises ``BrokenRule`` if there is none of this name any more."""
+        try:
+            return zoneinfo.ZoneInfo(self.time_zone or settings.TIME_ZONE)
+        except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
+            raise BrokenRule(
+                _("“%(name)s” is not a time zone. Write it as in Europe/Zurich.")
+                % {"name": self.time_zone}
+            ) from error
 
     def local(self, now: datetime.datetime) -> datetime.datetime:
         """``now`` (aware) in the rule's time zone."""
