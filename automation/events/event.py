@@ -36,7 +36,7 @@ def stored_event(event: Event) -> Event:
     """``event`` as it is stored, with everything cleaned that no database can hold. A
     recipient that is longer than any address is none. Raises ``ValueError`` as
     ``stored_key`` and ``stored_group`` do."""
-    stored = {
+    stored: dict[str, Any] = {
         "key": stored_key(event.key),
         "group": stored_group(event.group),
         "recipient": stored_address(event.recipient),
