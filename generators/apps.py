@@ -19,5 +19,11 @@ class GeneratorsConfig(AppConfig):
         post_save.connect(row_saved, dispatch_uid="generators.row_saved")
         register_provider(producers)
         definitions.register(
-            definitions.DefinedKind("generators", Generator, DEFINED_FIELDS, Generator.disarm)
+            definitions.DefinedKind(
+                "generators",
+                Generator,
+                DEFINED_FIELDS,
+                Generator.disarm,
+                parts=(definitions.CONDITIONS,),
+            )
         )

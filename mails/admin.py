@@ -18,7 +18,7 @@ from automation.events.outbox import State
 from automation.rules.forms import TextWithSuggestions
 from automation.rules.views import linked
 from mails import views
-from mails.delivery import message_id
+from mails.building import message_id
 from mails.models import Mail, Message
 from mails.widgets import MailEditor
 
@@ -181,4 +181,4 @@ class MessageAdmin(ReadOnlyAdmin):
 
     @admin.display(description="Message-ID")
     def message_id(self, message: Message) -> str:
-        return message_id(message)
+        return message_id(message.uuid)

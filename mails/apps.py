@@ -7,10 +7,7 @@ class MailsConfig(AppConfig):
     verbose_name = _("Mails")
 
     def ready(self) -> None:
-        from automation.rules import definitions
         from mails import checks  # noqa: F401  (registers the system checks)
-        from mails.models import DEFINED_FIELDS, Mail
+        from mails.defined import register_kinds
 
-        definitions.register(
-            definitions.DefinedKind("mails", Mail, DEFINED_FIELDS, Mail.deactivate)
-        )
+        register_kinds()

@@ -8,22 +8,24 @@ the server gave an answer.
 import datetime
 import logging
 import smtplib
+import uuid
 from collections.abc import Sequence
 from typing import Any
 
 from django.conf import settings
-from django.core.exceptions import ValidationError
 from django.core.mail import EmailMultiAlternatives, get_connection
-from django.core.mail.utils import DNS_NAME
-from django.core.validators import validate_email
+from django.db import DatabaseError, InterfaceError
 from django.db.models import prefetch_related_objects
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from automation.events.event import Event
 from automation.rules import conf
 from automation.rules.templating import TemplateError
-from mails.models import Mail, Message
-from mails.rendering import RenderedMail
+from mails import addresses
+from mails.building import Envelope, build, envelope, message_id
+from mails.content import Content
+from mails.models import Mail, Message, Version
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +42,7 @@ def deliver(batch: Sequence[Message]) -> int:
     when it returns. Returns how many were given back because time was up. Raises only when
     the database is gone; the sweep finds the rest then."""
     prefetch_related_objects(batch, "event", "mail")
+    prepared = _Prepared()
     post = _Post()
     waiting = list(batch)
     end = timezone.now() + datetime.timedelta(seconds=conf.get().DELIVERY_SECONDS)
@@ -49,7 +52,7 @@ def deliver(batch: Sequence[Message]) -> int:
             message = waiting[0]
             if timezone.now() > end or _claim_ends_soon(message):
                 break
-            _deliver_one(message, post)
+            _deliver_one(message, prepared, post)
             waiting.pop(0)
     except (OSError, smtplib.SMTPException, ServerRefusesUs) as error:
         later = timezone.now() + datetime.timedelta(seconds=PAUSE)
@@ -71,15 +74,36 @@ def _claim_ends_soon(message: Message) -> bool:
     return message.lease_until is None or timezone.now() + margin > message.lease_until
 
 
-def _deliver_one(message: Message, post: "_Post") -> None:
-    if reason := _cannot_reach(message.recipient):
+class _Prepared:
+    """What the messages of a batch have in common: each mail's version is looked up once."""
+
+    def __init__(self) -> None:
+        self._versions: dict[int, tuple[Version, Content]] = {}
+
+    def version(self, mail: Mail) -> tuple[Version, Content]:
+        if mail.pk not in self._versions:
+            version = mail.keep_version()
+            self._versions[mail.pk] = version, version.content
+        return self._versions[mail.pk]
+
+
+def _deliver_one(message: Message, prepared: _Prepared, post: "_Post") -> None:
+    event = message.event.as_event()
+    if reason := _cannot_reach(message, event):
         message.settle_skipped(reason)
         return
     try:
-        rendered = message.mail.render(message.event.as_event())
-        email = build(message.mail, rendered, message.recipient, message_id(message))
+        version, content = prepared.version(message.mail)
+        rendered = message.mail.render(event, content=content)
+        if rendered.empty and not content.send_incomplete:
+            message.settle_skipped(_("No value for: %s") % ", ".join(rendered.empty))
+            return
+        whom = envelope(message.mail, content, event, message.recipient)
+        email = build(rendered, whom, message_id(message.uuid))
         email.connection = post.connection
         email.message()  # A header that cannot be written is found now, not at the hand-over.
+    except (DatabaseError, InterfaceError):
+        raise
     except Exception as error:
         if not isinstance(error, TemplateError):
             logger.exception("Message %s could not be made", message.pk)
@@ -87,10 +111,26 @@ def _deliver_one(message: Message, post: "_Post") -> None:
         return
     post.make_sure()
     if not message.hand_over(
-        timezone.now(), subject=rendered.subject, html=rendered.html, text=rendered.text
+        timezone.now(),
+        version=version,
+        language=rendered.language,
+        subject=rendered.subject,
+        html=rendered.html,
+        text=rendered.text,
+        headers=whom.as_data(),
     ):
         return  # The claim is somebody else's by now.
     post.send(message, email)
+
+
+def _cannot_reach(message: Message, event: Event) -> str:
+    """Why nobody can get this message; empty if somebody can."""
+    if not message.recipient and message.mail.to:
+        try:
+            message.mail.filled(message.mail.to, event)
+        except TemplateError as error:
+            return _("“To”: %s") % error
+    return addresses.error(message.recipient)
 
 
 class _Post:
@@ -170,46 +210,13 @@ class _Post:
             message.settle_failed(reason)
 
 
-def build(
-    mail: Mail, rendered: RenderedMail, recipient: str, identity: str
-) -> EmailMultiAlternatives:
-    """The e-mail as it leaves, for delivery and test send alike."""
-    email = EmailMultiAlternatives(
-        subject=rendered.subject,
-        body=rendered.text,
-        from_email=mail.from_email or settings.DEFAULT_FROM_EMAIL,
-        to=[recipient],
-        headers={"Message-ID": identity, "Auto-Submitted": "auto-generated"},
-    )
-    email.attach_alternative(rendered.html, "text/html")
-    return email
-
-
-def send_test(mail: Mail, rendered: RenderedMail, recipient: str, identity: str) -> None:
-    """Send what was previewed to ``recipient``, outside of the outbox. Raises ``OSError`` or
-    ``smtplib.SMTPException`` if the server does not take it."""
-    email = build(mail, rendered, recipient, f"<{identity}@{message_id_domain()}>")
-    email.send()
-
-
-def message_id(message: Message) -> str:
-    """The Message-ID (RFC 5322) that the message has from the start."""
-    return f"<{message.uuid}@{message_id_domain()}>"
-
-
-def message_id_domain() -> str:
-    address = settings.DEFAULT_FROM_EMAIL.rstrip(">")
-    return conf.get().MESSAGE_ID_DOMAIN or address.rpartition("@")[2] or str(DNS_NAME)
-
-
-def _cannot_reach(address: str) -> str:
-    if not address:
-        return _("There is no address.")
-    try:
-        validate_email(address)
-    except ValidationError:
-        return _("“%(address)s” is not a mail address.") % {"address": address}
-    return ""
+def send_test(mail: Mail, event: Event, address: str) -> None:
+    """Send the mail for ``event`` to ``address``, outside of the outbox, without copies to
+    anybody. Raises ``TemplateError``, and ``OSError`` or ``smtplib.SMTPException`` if the
+    server does not take it."""
+    rendered = mail.render(event)
+    whom = Envelope(to=address, from_email=mail.from_email or settings.DEFAULT_FROM_EMAIL)
+    build(rendered, whom, message_id(uuid.uuid4()), is_test=True).send()
 
 
 def _words(error: BaseException) -> str:

@@ -5,10 +5,12 @@ of HTML would move ``{% for %}`` out of its table.
 """
 
 import re
+from dataclasses import dataclass
 from functools import lru_cache
 
 import css_inline
 import nh3
+from django.conf import settings
 from django.utils.html import escape
 from django.utils.translation import gettext as _
 
@@ -44,7 +46,8 @@ _TEXT_TAGS = _names(
 )
 _TABLE_TAGS = _names("table thead tbody tfoot tr td th col colgroup")
 _ALIGNED = _names("align valign bgcolor width height")
-_STYLES = (
+#: The CSS properties that a mail may have.
+STYLE_PROPERTIES = frozenset(
     _names(
         "color background-color opacity direction display visibility overflow float clear "
         "width min-width max-width height min-height max-height vertical-align box-sizing "
@@ -61,34 +64,38 @@ _WITHOUT_THEIR_CONTENT = _names(
     "template title textarea select xmp audio video canvas dialog"
 )
 
+
 # Positions, backgrounds by URL, ids and everything that runs or loads a page is left out.
 # A link without a scheme leads nowhere from a mailbox; in a preview it would lead into the
 # admin. So relative URLs go, too.
-_CLEANER = nh3.Cleaner(
-    tags=_TEXT_TAGS | _TABLE_TAGS,
-    clean_content_tags=_WITHOUT_THEIR_CONTENT,
-    attributes={
-        "*": {"align", "dir", "lang", "style", "title"},
-        "a": {"href"},
-        "font": {"color", "face", "size"},
-        "hr": {"noshade", "size", "width"},
-        "img": {"alt", "border", "height", "hspace", "src", "vspace", "width"},
-        "li": {"type", "value"},
-        "ol": {"start", "type"},
-        "ul": {"type"},
-        "table": {"border", "cellpadding", "cellspacing", "role", "summary", *_ALIGNED},
-        "td": {"abbr", "colspan", "nowrap", "rowspan", "scope", *_ALIGNED},
-        "th": {"abbr", "colspan", "nowrap", "rowspan", "scope", *_ALIGNED},
-        **{tag: {*_ALIGNED} for tag in ("thead", "tbody", "tfoot", "tr")},
-        **{tag: {"span", *_ALIGNED} for tag in ("col", "colgroup")},
-    },
-    tag_attribute_values={"a": {"target": {"_blank"}}},
-    allowed_classes={tag: set(layout.CLASSES) for tag in _TEXT_TAGS | _TABLE_TAGS},
-    filter_style_properties=_STYLES,
-    url_schemes={"http", "https", "mailto", "tel"},
-    url_relative="deny",
-    link_rel="noopener",
-)
+@lru_cache(maxsize=64)
+def _cleaner(classes: frozenset[str]) -> nh3.Cleaner:
+    return nh3.Cleaner(
+        tags=_TEXT_TAGS | _TABLE_TAGS,
+        clean_content_tags=_WITHOUT_THEIR_CONTENT,
+        attributes={
+            "*": {"align", "dir", "lang", "style", "title"},
+            "a": {"href"},
+            "font": {"color", "face", "size"},
+            "hr": {"noshade", "size", "width"},
+            "img": {"alt", "border", "height", "hspace", "src", "vspace", "width"},
+            "li": {"type", "value"},
+            "ol": {"start", "type"},
+            "ul": {"type"},
+            "table": {"border", "cellpadding", "cellspacing", "role", "summary", *_ALIGNED},
+            "td": {"abbr", "colspan", "nowrap", "rowspan", "scope", *_ALIGNED},
+            "th": {"abbr", "colspan", "nowrap", "rowspan", "scope", *_ALIGNED},
+            **{tag: {*_ALIGNED} for tag in ("thead", "tbody", "tfoot", "tr")},
+            **{tag: {"span", *_ALIGNED} for tag in ("col", "colgroup")},
+        },
+        tag_attribute_values={"a": {"target": {"_blank"}}},
+        allowed_classes={tag: {*layout.CLASSES, *classes} for tag in _TEXT_TAGS | _TABLE_TAGS},
+        filter_style_properties=set(STYLE_PROPERTIES),
+        url_schemes={"http", "https", "mailto", "tel", "cid"},
+        url_relative="deny",
+        link_rel="noopener",
+    )
+
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _FORMATTING = re.compile(
@@ -99,9 +106,10 @@ _WRITTEN_TAG = re.compile(r'<(/?)([a-z][a-z0-9]*)(?: [^\s=>"]+(?:="[^"]*")?)*>')
 _WITHOUT_END = frozenset({"br", "col", "hr", "img"})
 
 
-def cleaned(html: str) -> str:
-    """``html`` with everything gone that has no place in a mail. Raises ``HtmlError`` for
-    HTML that would keep the parsers busy for too long, or that they would not survive."""
+def cleaned(html: str, classes: frozenset[str] = frozenset()) -> str:
+    """``html`` with everything gone that has no place in a mail; of classes, the built-in
+    ones and ``classes`` stay. Raises ``HtmlError`` for HTML that would keep the parsers busy
+    for too long, or that they would not survive."""
     html = _CONTROL.sub("", html)
     tags = html.count("<")
     if len(html) > MAX_HTML or tags > MAX_TAGS:
@@ -109,7 +117,7 @@ def cleaned(html: str) -> str:
     # Of each formatting tag without attributes a parser keeps three at the most.
     if tags > 500 and tags * (len(_FORMATTING.findall(html)) + 36) > MAX_REPEATED:
         raise HtmlError(_("The mail has too many formatting tags with attributes of their own."))
-    clean = _CLEANER.clean(html)
+    clean = _cleaner(classes).clean(html)
     if len(clean) > MAX_HTML:
         raise HtmlError(_("The mail is too large."))
     if clean.count("</") > MAX_DEPTH and _depth(clean) > MAX_DEPTH:
@@ -133,24 +141,56 @@ def _depth(clean: str) -> int:
 _INLINER = css_inline.CSSInliner(load_remote_stylesheets=False)
 
 
-def styled(clean: str) -> str:
-    """Cleaned HTML with the layout's styles on its tags; styles of its own win."""
-    return _INLINER.inline_fragment(clean, layout.CONTENT_STYLES)
+def styled(clean: str, styles: str = "") -> str:
+    """Cleaned HTML with the built-in styles and ``styles`` on its tags; styles of its own
+    win."""
+    return _INLINER.inline_fragment(clean, f"{layout.CONTENT_STYLES}{styles}")
 
 
-@lru_cache(maxsize=64)
-def _frame(language: str, right_to_left: bool) -> tuple[str, str, str]:
-    """The layout around a mail: before its title, between title and content, after it."""
-    document = layout.DOCUMENT.format(
-        language=escape(language), direction="rtl" if right_to_left else "ltr",
-        title=layout.TITLE, content=layout.CONTENT, media_styles=layout.MEDIA_STYLES,
-    )  # fmt: skip
-    before, rest = document.split(layout.TITLE)
-    between, after = rest.split(layout.CONTENT)
-    return before, between, after
+@dataclass(frozen=True)
+class Frame:
+    """What stands around a mail's parts, in pieces: ``filled`` puts them together."""
+
+    pieces: tuple[str, ...]
+
+    def filled(self, **parts: str) -> str:
+        """The whole mail. ``parts`` are HTML by the name of their mark; those that the frame
+        has no place for are left out."""
+        by_mark = {getattr(layout, name.upper()): part for name, part in parts.items()}
+        return "".join(by_mark.get(piece, piece) for piece in self.pieces)
 
 
-def document(subject: str, content: str, *, language: str, right_to_left: bool) -> str:
-    """The whole mail: ``content``, already cleaned and styled, inside the layout."""
-    before, between, after = _frame(language, right_to_left)
-    return f"{before}{escape(subject)}{between}{content}{after}"
+@lru_cache(maxsize=256)
+def frame(
+    language: str, *, header: bool, footer: bool, styles: str = "", media_styles: str = ""
+) -> Frame:
+    """The frame for mails in ``language``, with places for a header and a footer or without.
+    ``styles`` are written into its tags."""
+    right_to_left = language.partition("-")[0] in settings.LANGUAGES_BIDI
+    document = layout.document(
+        language=escape(language),
+        direction="rtl" if right_to_left else "ltr",
+        header=header,
+        footer=footer,
+        media_styles=media_styles,
+    )
+    inliner = css_inline.CSSInliner(
+        load_remote_stylesheets=False,
+        keep_style_tags=True,
+        extra_css=f"{layout.PART_STYLES}{styles}",
+    )
+    document = inliner.inline(document)
+    marks = (layout.TITLE, layout.PREHEADER, layout.HEADER, layout.CONTENT, layout.FOOTER)
+    return Frame(tuple(re.split(f"({'|'.join(marks)})", document)))
+
+
+def preheader(text: str) -> str:
+    """What a mailbox shows after the subject: hidden in the mail itself, and followed by
+    blanks that keep the mail's beginning out of that line."""
+    if not text:
+        return ""
+    filling = "&#847;&zwnj;&nbsp;" * max(0, 90 - len(text))
+    return (
+        '<div style="display: none; max-height: 0; overflow: hidden; mso-hide: all;">'
+        f"{escape(text)}{filling}</div>\n"
+    )

@@ -46,54 +46,88 @@ table.lines {{ width: 100%; border-collapse: collapse; margin: 0 0 16px 0; }}
 .box {{ background-color: #f1f3f5; padding: 16px; border-radius: 6px; }}
 """
 
+#: How the parts around the text look; a layout's own styles come after these.
+PART_STYLES = f"""
+body {{ margin: 0; padding: 0; width: 100%; -webkit-text-size-adjust: 100%; }}
+.page {{ padding: 24px 12px; background-color: #f1f3f5; }}
+.card, .header, .footer {{
+  padding: 16px 40px; font-family: {_FONT}; font-size: 16px; line-height: 24px;
+}}
+.card {{ padding: 32px 40px; background-color: #ffffff; border-radius: 8px; color: #1f2328; }}
+.header, .footer {{ color: #5f6b7a; }}
+.footer {{ font-size: 13px; line-height: 20px; }}
+"""
+
 MEDIA_STYLES = """
 @media (max-width: 640px) {
-  .flint-page { padding: 0 !important; }
-  .flint-card { border-radius: 0 !important; padding: 24px 20px !important; }
+  .page { padding: 0 !important; }
+  .card { border-radius: 0 !important; padding: 24px 20px !important; }
+  .header, .footer { padding: 16px 20px !important; }
 }
 @media (prefers-color-scheme: dark) {
-  .flint-page { background-color: #16181b !important; }
-  .flint-card { background-color: #202327 !important; color: #e8eaed !important; }
-  .flint-card a { color: #8ab4f8 !important; }
-  .flint-card a.button { background-color: #8ab4f8 !important; color: #16181b !important; }
-  .flint-card .muted { color: #a5adb8 !important; }
-  .flint-card .box { background-color: #2b2f34 !important; }
-  .flint-card hr, .lines td, .lines th { border-color: #3c4147 !important; }
+  .page { background-color: #16181b !important; }
+  .header, .footer { color: #a5adb8 !important; }
+  .card { background-color: #202327 !important; color: #e8eaed !important; }
+  .card a { color: #8ab4f8 !important; }
+  .card a.button { background-color: #8ab4f8 !important; color: #16181b !important; }
+  .card .muted { color: #a5adb8 !important; }
+  .card .box { background-color: #2b2f34 !important; }
+  .card hr, .lines td, .lines th { border-color: #3c4147 !important; }
 }
 """
 
-# Marks that cannot stand in a language's name or in the styles.
-TITLE = "\x00title\x00"
-CONTENT = "\x00content\x00"
+#: The names of the parts around the text. No text can take them for its own tags.
+PARTS = ("page", "card", "header", "footer")
 
-DOCUMENT = f"""<!DOCTYPE html>
+# Marks that no text can have: what they stand for is put there when a mail is made.
+TITLE, PREHEADER, CONTENT, HEADER, FOOTER = (f"flint-mark-{number}-7f3a9d" for number in range(5))
+
+_DOCUMENT = f"""<!DOCTYPE html>
 <html lang="{{language}}" dir="{{direction}}">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <meta name="supported-color-schemes" content="light dark">
-<title>{{title}}</title>
+<title>{TITLE}</title>
 <style>{{media_styles}}</style>
 </head>
-<body style="margin: 0; padding: 0; width: 100%; -webkit-text-size-adjust: 100%;">
-<table role="presentation" width="100%" cellpadding="0" cellspacing="0" border="0">
+<body>
+{PREHEADER}<table role="presentation" width="100%" cellpadding="0" cellspacing="0" border="0">
 <tr>
-<td class="flint-page" align="center" bgcolor="#f1f3f5"
- style="padding: 24px 12px; background-color: #f1f3f5;">
+<td class="page" align="center">
 <table role="presentation" width="600" cellpadding="0" cellspacing="0" border="0"
  style="width: 600px; max-width: 100%;">
-<tr>
-<td class="flint-card" bgcolor="#ffffff"
- style="padding: 32px 40px; background-color: #ffffff; border-radius: 8px; color: #1f2328;
- font-family: {_FONT}; font-size: 16px; line-height: 24px;">
-{{content}}
+{{header}}<tr>
+<td class="card">
+{CONTENT}
 </td>
 </tr>
-</table>
+{{footer}}</table>
 </td>
 </tr>
 </table>
 </body>
 </html>
 """
+
+_AROUND = """<tr>
+<td class="{part}">
+{content}
+</td>
+</tr>
+"""
+
+
+def document(
+    *, language: str, direction: str, header: bool, footer: bool, media_styles: str = ""
+) -> str:
+    """The whole mail with marks where its parts go, its styles not yet on its tags;
+    ``media_styles`` come after the built-in ones, so they win."""
+    return _DOCUMENT.format(
+        language=language,
+        direction=direction,
+        media_styles=f"{MEDIA_STYLES}{media_styles}",
+        header=_AROUND.format(part="header", content=HEADER) if header else "",
+        footer=_AROUND.format(part="footer", content=FOOTER) if footer else "",
+    )

@@ -1,4 +1,4 @@
-"""From a mail's templates and an event's data to what is sent: one path for all.
+"""From a mail's content and an event's data to what is sent: one path for all.
 
 Preview, test mail and delivery render through ``CompiledMail.render``; what is previewed is
 what is sent.
@@ -7,13 +7,16 @@ what is sent.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
-from django.conf import settings
+from django.utils.html import escape
 from django.utils.translation import gettext as _
 
 from automation.rules.templating import Template, TemplateError, parse, plain_data
-from mails.html import HtmlError, cleaned, document, styled
+from mails import layout, styles
+from mails.content import Design, Wording
+from mails.html import HtmlError, cleaned, frame, preheader, styled
 from mails.text import plain_text
 
 __all__ = ["CompiledMail", "RenderedMail", "compile_mail"]
@@ -23,66 +26,136 @@ MAX_SUBJECT = 255
 
 # White space, and everything that ends a line or a header somewhere.
 _NOT_IN_A_HEADER = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+_BLANK_LINES = re.compile(r"\n{3,}")
 
 
 @dataclass(frozen=True)
 class RenderedMail:
+    """What a recipient gets. ``empty``: the variables that had no value, as written in the
+    templates."""
+
     subject: str
     html: str
     text: str
+    preheader: str = ""
+    language: str = ""
+    empty: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class CompiledMail:
-    """A mail's templates, parsed. ``compile_mail`` makes it."""
+    """A mail's templates in one language, parsed. ``compile_mail`` makes it."""
 
+    language: str
     subject: Template
     body: Template
-    language: str
+    preheader: Template | None
+    text: Template | None
+    header: Template | None
+    footer: Template | None
+    styles: styles.Styles
 
     def render(self, data: Mapping[str, Any]) -> RenderedMail:
-        """The mail for ``data``. Raises ``TemplateError``, which says whether subject or body
-        is at fault."""
-        data = plain_data(data)
-        subject = self._subject(data)
+        """The mail for ``data``. Raises ``TemplateError``, which says what part of the mail is
+        at fault."""
+        filling = _Filling(plain_data(data), self.language)
+        subject = filling.line(_("Subject: %s"), self.subject)
+        if not subject:
+            raise _in(_("Subject: %s"), TemplateError(_("It is empty.")))
+        preview = filling.line(_("Preview line: %s"), self.preheader)
+        content = self._html(filling, _("Body: %s"), self.body)
+        header = self._html(filling, _("Header of the layout: %s"), self.header)
+        footer = self._html(filling, _("Footer of the layout: %s"), self.footer)
         try:
-            content = cleaned(self.body.render(data))
-            html = document(
-                subject,
-                styled(content),
-                language=self.language,
-                right_to_left=_is_right_to_left(self.language),
+            html = self._frame.filled(
+                title=escape(subject),
+                preheader=preheader(preview),
+                header=styled(header, self.styles.inline) if header else "",
+                content=styled(content, self.styles.inline),
+                footer=styled(footer, self.styles.inline) if footer else "",
             )
-            return RenderedMail(subject, html, plain_text(content))
-        except HtmlError as error:
-            raise _in_body(TemplateError(str(error))) from None
-        except TemplateError as error:
-            raise _in_body(error) from None
+            if self.text is None:
+                text = plain_text("".join(filter(None, (header, content, footer))))
+            else:
+                written = filling.text(_("Plain text: %s"), self.text)
+                text = _BLANK_LINES.sub("\n\n", written.replace("\r\n", "\n")).strip()
+        except TemplateError:
+            raise
         except Exception as error:
             reason = _("No mail can be made of its HTML: %s") % str(error)[:200]
-            raise _in_body(TemplateError(reason)) from error
+            raise _in(_("Body: %s"), TemplateError(reason)) from error
+        return RenderedMail(
+            subject, html, text, preview, self.language, tuple(dict.fromkeys(filling.empty))
+        )
 
-    def _subject(self, data: Mapping[str, Any]) -> str:
+    def _html(self, filling: "_Filling", where: str, template: Template | None) -> str:
+        if template is None:
+            return ""
+        rendered = filling.text(where, template)
         try:
-            subject = one_line(self.subject.render(data))
-            if not subject:
-                raise TemplateError(_("It is empty."))
+            return cleaned(rendered, self.styles.classes - set(layout.PARTS))
+        except HtmlError as error:
+            raise _in(where, TemplateError(str(error))) from None
+        except Exception as error:
+            reason = _("No mail can be made of its HTML: %s") % str(error)[:200]
+            raise _in(where, TemplateError(reason)) from error
+
+    @cached_property
+    def _frame(self) -> Any:
+        return frame(
+            self.language,
+            header=self.header is not None,
+            footer=self.footer is not None,
+            styles=self.styles.inline,
+            media_styles=self.styles.media,
+        )
+
+
+class _Filling:
+    """The templates of one mail being filled with the same data."""
+
+    def __init__(self, data: Any, language: str) -> None:
+        self.data = data
+        self.language = language
+        self.empty: list[str] = []
+
+    def text(self, where: str, template: Template) -> str:
+        try:
+            return template.render(self.data)
         except TemplateError as error:
-            raise _in_subject(error) from None
-        return subject
+            raise _in(where, error) from None
+
+    def line(self, where: str, template: Template | None) -> str:
+        return one_line(self.text(where, template)) if template else ""
 
 
-def compile_mail(*, subject: str, body: str, language: str = "en") -> CompiledMail:
-    """The mail ready to be rendered. Its templates are cached by their source. Raises
-    ``TemplateError``, which says whether subject or body is at fault."""
-    try:
-        parsed_subject = parse(subject)
-    except TemplateError as error:
-        raise _in_subject(error) from None
-    try:
-        return CompiledMail(parsed_subject, parse(body, html=True), language)
-    except TemplateError as error:
-        raise _in_body(error) from None
+def compile_mail(
+    wording: Wording,
+    design: Design | None = None,
+    snippets: Mapping[str, str] | None = None,
+) -> CompiledMail:
+    """The mail in one language, ready to be rendered. Its templates are cached by their source.
+    Raises ``TemplateError``, which says what part of the mail is at fault."""
+    design, snippets = design or Design(), snippets or {}
+
+    def parsed(where: str, source: str, *, html: bool) -> Template | None:
+        if not source.strip():
+            return None
+        try:
+            return parse(source, html=html)
+        except TemplateError as error:
+            raise _in(where, error) from None
+
+    return CompiledMail(
+        language=wording.language,
+        subject=parsed(_("Subject: %s"), wording.subject, html=False) or parse(""),
+        preheader=parsed(_("Preview line: %s"), wording.preheader, html=False),
+        body=parsed(_("Body: %s"), wording.body, html=True) or parse("", html=True),
+        text=parsed(_("Plain text: %s"), wording.text, html=False),
+        header=parsed(_("Header of the layout: %s"), design.header, html=True),
+        footer=parsed(_("Footer of the layout: %s"), design.footer, html=True),
+        styles=styles.read(design.styles),
+    )
 
 
 def one_line(subject: str) -> str:
@@ -91,17 +164,5 @@ def one_line(subject: str) -> str:
     return folded if len(folded) <= MAX_SUBJECT else f"{folded[: MAX_SUBJECT - 1].rstrip()}…"
 
 
-def _is_right_to_left(language: str) -> bool:
-    return language.partition("-")[0] in settings.LANGUAGES_BIDI
-
-
-def _in_subject(error: TemplateError) -> TemplateError:
-    return _in(_("Subject: %s") % error, error)
-
-
-def _in_body(error: TemplateError) -> TemplateError:
-    return _in(_("Body: %s") % error, error)
-
-
-def _in(message: str, error: TemplateError) -> TemplateError:
-    return TemplateError(message, error.line, error.column, error.reason)
+def _in(where: str, error: TemplateError) -> TemplateError:
+    return TemplateError(where % error, error.line, error.column, error.reason)

@@ -1,7 +1,6 @@
 """What a mail looks like with real data, and as it was sent."""
 
 import smtplib
-import uuid
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,7 +23,8 @@ from automation.events.models import EventRecord, group_pattern
 from automation.rules import plain
 from automation.rules.models import BrokenRule
 from automation.rules.templating import TemplateError
-from mails.delivery import build, send_test
+from mails.building import envelope
+from mails.delivery import send_test
 from mails.models import Mail, Message
 from mails.rendering import RenderedMail
 
@@ -183,8 +183,7 @@ def send_to_me(model_admin: admin.ModelAdmin, request: HttpRequest, pk: int) -> 
         messages.error(request, _("What you looked at matches no longer. Nothing was sent."))
         return back
     try:
-        rendered = _rendered(mail, found[position])
-        send_test(mail, rendered, address, str(uuid.uuid4()))
+        send_test(mail, found[position].event, address)
     except TemplateError as error:
         messages.error(request, str(error))
     except (OSError, smtplib.SMTPException) as error:
@@ -228,13 +227,19 @@ def _rendered(mail: Mail, sample: Sample) -> RenderedMail:
 
 
 def _headers(mail: Mail, rendered: RenderedMail, event: Event) -> list[tuple[str, str]]:
-    recipient = mail.recipients(event)[0]
-    email = build(mail, rendered, recipient, "")
-    return [
-        (_("From"), email.from_email),
-        (_("To"), recipient or _("nobody: the row has no address, so it will be skipped")),
+    recipients = mail.recipients(event)
+    whom = envelope(mail, mail.content(), event, recipients[0])
+    nobody = _("nobody: the row has no address, so it will be skipped")
+    found = [
+        (_("From"), whom.from_email),
+        (_("To"), ", ".join(filter(None, recipients)) or nobody),
+        (_("Copy"), ", ".join(map(str, whom.cc))),
+        (_("Hidden copy"), ", ".join(map(str, whom.bcc))),
+        (_("Answers to"), ", ".join(map(str, whom.reply_to))),
         (_("Subject"), rendered.subject),
+        (_("Preview line"), rendered.preheader),
     ]
+    return [(name, value) for name, value in found if value]
 
 
 def _position(found: list[Sample], key: str) -> int | None:

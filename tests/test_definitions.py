@@ -26,7 +26,7 @@ def test_what_is_exported_is_what_was_imported():
     assert definitions.dump() == {
         **demo(),
         **{kind: sorted(demo()[kind], key=lambda entry: entry["slug"]) for kind in
-           ("segments", "generators", "mails")},
+           ("segments", "generators", "snippets", "layouts", "mails")},
     }  # fmt: skip
 
 
@@ -63,14 +63,15 @@ def first(kind: str, **changes: Any) -> Any:
     [
         ([], "This is not a file of definitions."),
         (changed(version=2), "The file is of version 2; this site reads version 1."),
-        (changed(users=[]), "“users” is not known. Known are: segments, generators, mails."),
+        (changed(users=[]), "“users” is not known. Known are: segments, generators, snippets, layouts, mails."),
         (changed(mails={}), "mails must be a list of objects."),
         (changed(mails=["x"]), "mails must be a list of objects."),
         (first("mails", body="{{ cart.totl }}"),
          "mails[0].body: Line 1, column 4: “cart.totl” is not known here. "
          "Did you mean “cart.total”?"),
         (first("mails", colour="red"),
-         "mails[0]: Unknown: colour. Known are: slug, name, group, subject, body, to, from_email."),
+         "mails[0]: Unknown: colour. Known are: slug, name, group, language, subject, preheader, "
+         "body, text, to, cc, bcc, reply_to, from_email, send_incomplete, layout, variants."),
         (first("generators", every_minutes="often"),
          "generators[0].every_minutes: This must be a whole number."),
         (first("generators", source="demo.nothing"),

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from automation.rules.templating import TemplateError
+from mails.content import Wording
 from mails.html import cleaned
 from mails.rendering import RenderedMail, compile_mail
 from mails.text import plain_text
@@ -28,7 +29,8 @@ DATA: dict[str, Any] = {
 def rendered(
     body: str = "<p>Hello</p>", subject: str = "Hello", data: Any = DATA, **options: Any
 ) -> RenderedMail:
-    return compile_mail(subject=subject, body=body, **options).render(data)
+    wording = Wording(options.pop("language", "en"), subject, body, **options)
+    return compile_mail(wording).render(data)
 
 
 def subject_of(source: str, **data: Any) -> str:
@@ -111,7 +113,7 @@ def test_data_that_are_not_plain_are_a_template_error() -> None:
 
 
 def test_a_mail_is_compiled_once() -> None:
-    once, again = (compile_mail(subject="a", body="<p>b</p>") for _ in range(2))
+    once, again = (compile_mail(Wording("en", "a", "<p>b</p>")) for _ in range(2))
     assert (once.subject, once.body) == (again.subject, again.body)
 
 
@@ -139,7 +141,7 @@ def test_a_mail_is_compiled_once() -> None:
         ("<p style=\"position:fixed;color:red;background-image:url('https://x')\">a</p>", '<p style="color:red">a</p>'),
         ("<meta http-equiv=refresh content='0;url=https://x'><base href='https://x'><link rel=stylesheet href=x>a", "a"),
         ("<!-- comment --><!--[if mso]><p>x</p><![endif]-->a", "a"),
-        ("<p id='x' class='flint-card lead' data-x=1>a</p>", '<p class="lead">a</p>'),
+        ("<p id='x' class='card lead' data-x=1>a</p>", '<p class="lead">a</p>'),
         ("<noscript><p title='</noscript><img src=x onerror=alert(1)>'></noscript>a", "<img>'&gt;a"),
         ("<textarea><script>alert(1)</script></textarea>a", "a"),
         ("a\x00\x0b\x1bb", "a\ufffdb"),
@@ -279,7 +281,7 @@ def test_a_bomb_in_the_body_is_a_template_error() -> None:
 def test_the_layout_surrounds_the_content() -> None:
     html = rendered("<p>Hello</p>", "A <b> & C").html
     assert html.startswith(
-        '<!DOCTYPE html>\n<html lang="en" dir="ltr">\n<head>\n<meta charset="utf-8">'
+        '<!DOCTYPE html><html lang="en" dir="ltr"><head>\n<meta charset="utf-8">'
     )
     assert "<title>A &lt;b&gt; &amp; C</title>" in html
     assert "@media (prefers-color-scheme: dark)" in html
@@ -292,7 +294,7 @@ def test_the_layout_surrounds_the_content() -> None:
 def test_language_and_direction_are_the_mails() -> None:
     assert '<html lang="he" dir="rtl">' in rendered(language="he").html
     assert '<html lang="de-ch" dir="ltr">' in rendered(language="de-ch").html
-    assert '<html lang="&quot;&gt;" dir="ltr">' in rendered(language='">').html
+    assert '<html lang="&quot;>" dir="ltr">' in rendered(language='">').html
 
 
 def test_the_layouts_styles_are_written_into_the_tags_and_own_styles_win() -> None:

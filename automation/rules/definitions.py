@@ -29,14 +29,37 @@ class DefinitionError(Exception):
 
 
 @dataclass(frozen=True)
+class Part:
+    """What a thing has besides its plain fields, such as the rows that belong to it.
+
+    ``dump`` gives it as JSON has it. ``load`` gives it back to the thing that was read: before
+    that is checked and saved, or, with ``after``, when it has been. It raises
+    ``ValidationError`` for what does not fit; what is missing in a file is ``missing``."""
+
+    name: str
+    dump: Callable[[Any], Any]
+    load: Callable[[Any, Any], None]
+    after: bool = True
+    missing: Any = ()
+
+
+@dataclass(frozen=True)
 class DefinedKind:
-    """A kind of thing that can be exported: its name in files, its model, its plain fields,
-    and what its owner adds. ``disarm`` is called on what was read, before it is saved."""
+    """A kind of thing that can be exported: its name in files, its model, its plain fields
+    and its other parts. ``disarm`` is called on what was read, before it is saved. With
+    ``name_each_other`` things of this kind are checked when all of them have been read."""
 
     name: str
     model: type[models.Model]
     fields: tuple[str, ...]
     disarm: Callable[[Any], None] = lambda thing: None
+    parts: tuple[Part, ...] = ()
+    name_each_other: bool = False
+
+    @property
+    def known(self) -> tuple[str, ...]:
+        """What an entry may have."""
+        return (*self.fields, *(part.name for part in self.parts))
 
 
 @dataclass
@@ -52,9 +75,6 @@ _kinds: dict[str, DefinedKind] = {}
 
 def register(kind: DefinedKind) -> None:
     _kinds[kind.name] = kind
-
-
-register(DefinedKind("segments", Segment, ("slug", "name", "source", "time_zone")))
 
 
 def dump(only: models.QuerySet[Any] | None = None) -> dict[str, Any]:
@@ -75,15 +95,21 @@ def load(data: Any) -> Report:
     problems: list[str] = []
     with transaction.atomic():
         for kind in _kinds.values():
+            things: list[Any] = []
             for position, entry in enumerate(data.get(kind.name, [])):
-                where = f"{kind.name}[{position}]"
                 try:
-                    created = _load_one(kind, entry)
+                    thing, created = _load_one(kind, entry)
                 except ValidationError as error:
-                    problems += _located(where, error)
+                    problems += _located(f"{kind.name}[{position}]", error)
                     continue
+                things.append((position, thing))
                 counts = report.created if created else report.changed
                 counts[kind.name] = counts.get(kind.name, 0) + 1
+            for position, thing in things if kind.name_each_other else ():
+                try:
+                    thing.full_clean()
+                except ValidationError as error:
+                    problems += _located(f"{kind.name}[{position}]", error)
         if problems:
             raise DefinitionError(problems)
     return report
@@ -116,19 +142,10 @@ def _check_form(data: Any) -> None:
 
 
 def _dump_one(kind: DefinedKind, thing: Any) -> dict[str, Any]:
-    entry = {name: _value(thing, name) for name in kind.fields}
-    if isinstance(thing, Rule):
-        entry["conditions"] = [
-            {
-                "joined_by": condition.joined_by,
-                "field": condition.field,
-                "operator": f"{condition.kind}.{condition.operator}",
-                "value": condition.value_text(),
-                **condition.further_parts(),
-            }
-            for condition in thing.conditions.all()
-        ]
-    return entry
+    return {
+        **{name: _value(thing, name) for name in kind.fields},
+        **{part.name: part.dump(thing) for part in kind.parts},
+    }
 
 
 def _value(thing: Any, name: str) -> Any:
@@ -138,27 +155,34 @@ def _value(thing: Any, name: str) -> Any:
     return value if isinstance(value, str | int | None) else field.value_to_string(thing)
 
 
-def _load_one(kind: DefinedKind, entry: dict[str, Any]) -> bool:
-    if unknown := set(entry) - {*kind.fields, "conditions"}:
+def _load_one(kind: DefinedKind, entry: dict[str, Any]) -> tuple[Any, bool]:
+    if unknown := set(entry) - set(kind.known):
         raise ValidationError(
             _("Unknown: %(names)s. Known are: %(known)s.")
-            % {"names": ", ".join(sorted(unknown)), "known": ", ".join(kind.fields)}
+            % {"names": ", ".join(sorted(unknown)), "known": ", ".join(kind.known)}
         )
     thing = kind.model._default_manager.filter(slug=entry.get("slug", "")).first()
     created = thing is None
     thing = thing or kind.model()
     for name in kind.fields:
         if name in entry:
-            setattr(thing, name, _plain_value(thing, name, entry[name]))
+            setattr(thing, name, plain_value(thing, name, entry[name]))
     kind.disarm(thing)
-    thing.full_clean()
+    for part in kind.parts:
+        if not part.after:
+            part.load(thing, entry.get(part.name, part.missing))
+    if kind.name_each_other:
+        thing.clean_fields()
+    else:
+        thing.full_clean()
     thing.save()
-    if isinstance(thing, Rule):
-        _load_conditions(thing, entry.get("conditions", []))
-    return created
+    for part in kind.parts:
+        if part.after:
+            part.load(thing, entry.get(part.name, part.missing))
+    return thing, created
 
 
-def _plain_value(thing: Any, name: str, value: Any) -> Any:
+def plain_value(thing: Any, name: str, value: Any) -> Any:
     """``value`` if it is of the JSON type that ``_value`` writes for this field."""
     field = thing._meta.get_field(name)
     wanted: type = str
@@ -208,6 +232,27 @@ def _load_conditions(rule: Rule, entries: Any) -> None:
         except ValidationError as error:
             raise ValidationError({f"conditions[{position}]": error.messages}) from error
         condition.save()
+
+
+def _dump_conditions(rule: Rule) -> list[dict[str, Any]]:
+    return [
+        {
+            "joined_by": condition.joined_by,
+            "field": condition.field,
+            "operator": f"{condition.kind}.{condition.operator}",
+            "value": condition.value_text(),
+            **condition.further_parts(),
+        }
+        for condition in rule.conditions.all()
+    ]
+
+
+#: What every kind of rule has.
+CONDITIONS = Part("conditions", _dump_conditions, _load_conditions)
+
+register(
+    DefinedKind("segments", Segment, ("slug", "name", "source", "time_zone"), parts=(CONDITIONS,))
+)
 
 
 def read_condition(

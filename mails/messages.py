@@ -1,0 +1,67 @@
+"""Messages: the outbox of mails, and their history."""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, Self
+
+from django.db import models
+from django.utils.translation import gettext_lazy
+
+from automation.events.outbox import Delivery, DeliveryQuerySet
+from mails.mail import Mail
+from mails.versions import Version
+
+
+class MessageQuerySet(DeliveryQuerySet):
+    def due(self, now: Any) -> Self:
+        """Messages of a mail that was switched off wait until it is switched on again."""
+        return super().due(now).filter(mail__is_active=True)
+
+
+class Message(Delivery):
+    """One mail to one address: in the outbox until it is sent, then its history."""
+
+    ACTION_COLUMNS: ClassVar[Sequence[str]] = ("mail_id",)
+    CONSTANTS: ClassVar[dict[str, Any]] = {"subject": "", "html": "", "text": ""}
+
+    mail = models.ForeignKey(
+        Mail, models.PROTECT, related_name="messages", verbose_name=gettext_lazy("mail")
+    )
+    version = models.ForeignKey(
+        Version,
+        models.PROTECT,
+        null=True,
+        related_name="messages",
+        verbose_name=gettext_lazy("version"),
+    )
+    # With defaults of the database: workers of the release before write no such column.
+    language = models.CharField(
+        gettext_lazy("language"), max_length=20, blank=True, default="", db_default=""
+    )
+    subject = models.CharField(gettext_lazy("subject"), max_length=255, blank=True)
+    html = models.TextField(gettext_lazy("HTML as sent"), blank=True)
+    text = models.TextField(gettext_lazy("text as sent"), blank=True)
+    headers = models.JSONField(
+        gettext_lazy("headers as sent"), default=dict, blank=True, db_default={}
+    )
+
+    objects = MessageQuerySet.as_manager()  # type: ignore[misc]
+
+    class Meta(Delivery.Meta):
+        abstract = False
+        verbose_name = gettext_lazy("message")
+        verbose_name_plural = gettext_lazy("messages")
+        ordering = ("-pk",)
+        constraints = [
+            models.UniqueConstraint(
+                fields=["event", "mail", "recipient"], name="mails_message_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.subject or self.mail} → {self.recipient or '–'}"
+
+    @classmethod
+    def deliver(cls, batch: Sequence[Self]) -> int:
+        from mails.delivery import deliver
+
+        return deliver(batch)

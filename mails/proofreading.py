@@ -1,0 +1,180 @@
+"""What is wrong with a mail, a layout or a snippet: found when it is saved.
+
+Templates are checked against every generator whose events reach the mail, so that a variable
+that one of them does not know is an error at once, and not a mail that fails next week.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from django.utils.translation import gettext as _
+
+from automation.events.groups import producers
+from automation.events.models import EVENT_SHAPE
+from automation.rules.templating import Problem, check
+from mails import addresses, styles
+
+if TYPE_CHECKING:
+    from mails.designs import Layout, Snippet
+    from mails.mail import Mail, Said
+
+#: What every template of a mail knows besides its events.
+MAIL_SHAPE: dict[str, Any] = {"mail": {"name": None, "language": None}}
+
+#: The templates of a wording: whether each is HTML.
+WORDED = {"subject": False, "preheader": False, "body": True, "text": False}
+
+Errors = dict[str, list[str]]
+
+
+@dataclass(frozen=True)
+class Checker:
+    """Checks templates against the shapes of the events that will fill them; without any,
+    only their grammar."""
+
+    shapes: tuple[Any, ...]
+    snippets: Mapping[str, str]
+
+    @classmethod
+    def of(cls, mail: "Mail", snippets: Mapping[str, str] | None = None) -> "Checker":
+        """For the templates of ``mail``; with ``snippets`` as they would be."""
+        from mails.designs import Snippet
+
+        if snippets is None:
+            snippets = dict(Snippet.objects.values_list("slug", "body"))
+        found = [
+            {**MAIL_SHAPE, **producer.shape, **EVENT_SHAPE} for producer in producers(mail.group)
+        ]
+        return cls(tuple(found) or (None,), snippets)
+
+    def check(self, template: str, *, html: bool) -> list[Problem]:
+        found: dict[Problem, None] = {}
+        for shape in self.shapes:
+            found.update(dict.fromkeys(check(template, shape, html=html)))
+        return list(found)
+
+
+def problems_of_mail(mail: "Mail") -> Errors:
+    """By field; under ``layout`` what its layout would not find in the mail's events."""
+    checker = Checker.of(mail)
+    errors = problems_of_said(mail, mail, checker)
+    for name, problems in _problems_of_addresses(mail, checker):
+        errors[name] = problems
+    layout = mail.layout or _default_layout()
+    if layout is not None:
+        found = [
+            _("In the layout “%(layout)s”: %(problem)s") % {"layout": layout, "problem": problem}
+            for _part, problem in _problems_of_parts(layout, checker)
+        ]
+        if found:
+            errors["layout"] = found
+    return errors
+
+
+def problems_of_said(said: "Said", mail: "Mail", checker: Checker | None = None) -> Errors:
+    """What is wrong with what a mail says in one language, by field."""
+    checker = checker or Checker.of(mail)
+    errors: Errors = {}
+    for name, html in WORDED.items():
+        if found := checker.check(getattr(said, name), html=html):
+            errors[name] = [str(problem) for problem in found]
+    return errors
+
+
+def problems_of_layout(layout: "Layout") -> Errors:
+    """By field; also what would no longer work in the mails that have this layout."""
+    from mails.designs import Snippet
+
+    errors: Errors = {}
+    if found := styles.problems(layout.styles):
+        errors["styles"] = found
+    snippets = dict(Snippet.objects.values_list("slug", "body"))
+    for name, problem in _problems_of_parts(layout, Checker((None,), snippets)):
+        errors.setdefault(name, []).append(str(problem))
+    if errors:
+        return errors
+    for mail in mails_with(layout):
+        for name, problem in _problems_of_parts(layout, Checker.of(mail, snippets)):
+            errors.setdefault(name, []).append(_in_mail(mail, problem))
+    return errors
+
+
+def problems_of_snippet(snippet: "Snippet") -> Errors:
+    """By field; also what would no longer work in the mails that put this snippet in."""
+    from mails.designs import Snippet
+
+    snippets = dict(Snippet.objects.values_list("slug", "body"))
+    before = Snippet.objects.filter(pk=snippet.pk).values_list("slug", flat=True).first()
+    errors: Errors = {}
+    users = users_of_snippet(before) if before else []
+    if before and before != snippet.slug:
+        snippets.pop(before, None)
+        if users:
+            errors["slug"] = [
+                _("It is put into %(mails)s by its short name, which must stay “%(slug)s”.")
+                % {"mails": ", ".join(map(str, users)), "slug": before}
+            ]
+    snippets[snippet.slug] = snippet.body
+    if found := Checker((None,), snippets).check(snippet.body, html=True):
+        errors["body"] = [str(problem) for problem in found]
+    if errors:
+        return errors
+    for mail in users:
+        checker = Checker.of(mail, snippets)
+        for said in (mail, *mail.variants.all()):
+            for problem in checker.check(said.body, html=True):
+                errors.setdefault("body", []).append(_in_mail(mail, problem))
+    return errors
+
+
+def mails_with(layout: "Layout") -> list["Mail"]:
+    """The mails that have ``layout``, or would if it were saved as it is."""
+    from mails.designs import Layout
+    from mails.mail import Mail
+
+    found = list(Mail.objects.filter(layout=layout)) if layout.pk else []
+    # While it is the default one, it also is until it is saved.
+    if layout.is_default or layout == Layout.default():
+        found += Mail.objects.filter(layout=None)
+    return found
+
+
+def users_of_snippet(slug: str) -> list["Mail"]:
+    """The mails that put the snippet in, also by way of a layout or another snippet."""
+    from mails.mail import Mail
+
+    mails = Mail.objects.prefetch_related("variants").select_related("layout")
+    return [mail for mail in mails if slug in mail.content().snippets]
+
+
+def _problems_of_parts(layout: "Layout", checker: Checker) -> Iterator[tuple[str, Problem]]:
+    for name in layout.TEMPLATES:
+        for problem in checker.check(getattr(layout, name), html=True):
+            yield name, problem
+
+
+def _problems_of_addresses(mail: "Mail", checker: Checker) -> Iterator[tuple[str, list[str]]]:
+    from mails.mail import ADDRESS_FIELDS
+
+    for name in (*ADDRESS_FIELDS, "from_email"):
+        template = getattr(mail, name)
+        if "{" in template and name != "from_email":
+            found = [str(problem) for problem in checker.check(template, html=False)]
+        else:
+            read, wrong = addresses.read(template)
+            found = [addresses.error(address) for address in wrong]
+            if name == "from_email" and len(read) > 1:
+                found.append(_("A mail comes from one address."))
+        if found:
+            yield name, found
+
+
+def _default_layout() -> "Layout | None":
+    from mails.designs import Layout
+
+    return Layout.default()
+
+
+def _in_mail(mail: "Mail", problem: Problem) -> str:
+    return _("In the mail “%(mail)s”: %(problem)s") % {"mail": mail, "problem": problem}
