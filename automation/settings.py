@@ -95,6 +95,10 @@ else:
         _database.setdefault("OPTIONS", {}).setdefault("options", "-c jit=off")
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
+# The product -------------------------------------------------------------
+
+AUTOMATION = {"SITE_URL": env.str("SITE_URL", default="")}
+
 # The cluster --------------------------------------------------------------
 
 # Tasks are bells: they carry no work that is not also a row in the database.

@@ -1,23 +1,30 @@
 """Generators: who, and when."""
 
+import datetime
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.db.models import Prefetch
+from django.db.models import Subquery
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
 from django.utils import timezone
 from django.utils.html import format_html
+from django.utils.text import Truncator, capfirst
 from django.utils.translation import gettext_lazy as _
 
 from automation.events.admin import moment, state_badge
 from automation.events.models import Action
-from automation.rules.admin import RuleAdmin, RuleList, SourceFilter
+from automation.rules.admin import RuleAdmin, RuleList, SourceFilter, in_words
 from automation.rules.forms import SourceForm, TextWithSuggestions
-from generators import bulk, views
-from generators.activity import events_per_day
-from generators.models import SCHEDULE_FIELDS, Generator, Run, State
+from automation.rules.panel import Narrow, Panel
+from generators import bulk, panel, views
+from generators.activity import events_per_day, last_runs, newest_run
+from generators.gates import gates
+from generators.models import MEANING_FIELDS, SCHEDULE_FIELDS, Generator, RunState, State
+
+# An error in a list is cut to so many characters; the whole of it is on the generator's page.
+SHORT = 200
 
 
 def listened_groups() -> list[tuple[str, str]]:
@@ -43,8 +50,32 @@ class GeneratorList(RuleList):
         pks = [generator.pk for generator in self.result_list]
         zone = timezone.get_current_timezone()
         found = events_per_day(pks, timezone.now(), zone)
+        runs = last_runs(pks)
         for generator in self.result_list:
             generator.per_day = found[generator.pk]
+            generator.newest_run = runs.get(generator.pk)
+
+
+class LastRunFilter(admin.SimpleListFilter):
+    """By how a generator's last run ended."""
+
+    title = _("last run")
+    parameter_name = "last_run"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [
+            (RunState.FAILED, _("failed")),
+            (RunState.DONE, _("went well")),
+            ("never", _("never ran")),
+        ]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        if self.value() not in (RunState.FAILED, RunState.DONE, "never"):
+            return queryset
+        ended = queryset.alias(ended=Subquery(newest_run().values("state")[:1]))
+        if self.value() == "never":
+            return ended.filter(ended=None)
+        return ended.filter(ended=self.value())
 
 
 @admin.register(Generator)
@@ -52,13 +83,20 @@ class GeneratorAdmin(RuleAdmin):
     form = GeneratorForm
     add_fields = ("name", "slug", "source", "group_template")
     change_form_template = "admin/generators/change_form.html"
-    list_display = ("name", "sentence", "state_now", "last_run", "activity")
-    list_filter = ("state", SourceFilter)
-    actions = (bulk.pause, bulk.clone, bulk.export)
+    panel_template = "admin/generators/panel.html"
+    preview_template = "admin/generators/preview.html"
+    why_template = "admin/generators/why.html"
+    panel_fields = (*MEANING_FIELDS, "time_zone")
+    list_display = ("name", "sentence", "state_now", "next_run", "last_run", "activity")
+    list_filter = ("state", SourceFilter, LastRunFilter)
+    actions = (bulk.run, bulk.pause, bulk.clone, bulk.export)
     search_fields = ("name", "slug", "group_template")
     fieldsets = (
         (None, {"fields": ("name", "slug", "about", "shown_state")}),
-        (_("What happens"), {"fields": ("group_template", "repeat")}),
+        (
+            _("What happens"),
+            {"fields": MEANING_FIELDS},
+        ),
         (
             _("When"),
             {
@@ -70,10 +108,6 @@ class GeneratorAdmin(RuleAdmin):
         ),
     )  # fmt: skip
     readonly_fields = ("shown_state", "coming_runs")
-
-    def get_queryset(self, request: HttpRequest) -> Any:
-        last = Prefetch("runs", Run.objects.order_by("-started_at", "-pk")[:1], to_attr="last_runs")
-        return super().get_queryset(request).prefetch_related(last)
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[GeneratorList]:
         return GeneratorList
@@ -96,6 +130,24 @@ class GeneratorAdmin(RuleAdmin):
     def run_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         return views.run(self, request, pk)
 
+    def panel_first(self, rule: Any, now: datetime.datetime) -> Narrow:
+        return panel.new_ones(rule, now)
+
+    def panel_further(
+        self,
+        request: HttpRequest,
+        rule: Any,
+        found: Panel,
+        now: datetime.datetime,
+        wrong: dict[str, list[str]],
+    ) -> dict[str, Any]:
+        return panel.further(rule, found, now, wrong)
+
+    def why_further(
+        self, request: HttpRequest, rule: Any, row: Any, now: datetime.datetime
+    ) -> dict[str, Any]:
+        return {"gates": gates(rule, row, now)}
+
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """Only what was changed here is written: a run may be writing its part of the row."""
         if not change:
@@ -112,7 +164,7 @@ class GeneratorAdmin(RuleAdmin):
         """An armed generator that means something else now waits to be armed again: only then
         somebody sees whom it reaches."""
         super().save_related(request, form, formsets, change)
-        meaning = {"group_template", "repeat"} & set(form.changed_data)
+        meaning = set(MEANING_FIELDS) & set(form.changed_data)
         if not meaning and not any(lines.has_changed() for lines in formsets):
             return
         generator = Generator.objects.get(pk=form.instance.pk)
@@ -129,14 +181,24 @@ class GeneratorAdmin(RuleAdmin):
             context["may_change"] = self.has_change_permission(request, generator)
         return super().render_change_form(request, context, *args, **kwargs)
 
+    @admin.display(description=_("who"))
+    def sentence(self, generator: Any) -> str:
+        said = generator.sentence()
+        if not generator.state_reason:
+            return said
+        why = _("%(state)s: %(reason)s") % {
+            "state": capfirst(generator.get_state_display()),
+            "reason": Truncator(generator.state_reason).chars(SHORT),
+        }
+        return format_html('{}<br><span class="quiet">{}</span>', said, why)
+
     @admin.display(description=_("state"), ordering="state")
     def state_now(self, generator: Generator) -> str:
-        badge = state_badge(generator.state, generator.get_state_display())
-        if generator.next_run_at:
-            return format_html("{}<br>{}", badge, _("next: %s") % moment(generator.next_run_at))
-        if generator.state_reason:
-            return format_html("{}<br>{}", badge, generator.state_reason)
-        return badge
+        return state_badge(generator.state, generator.get_state_display())
+
+    @admin.display(description=_("next run"), ordering="next_run_at")
+    def next_run(self, generator: Generator) -> str:
+        return in_words(_("next run"), moment(generator.next_run_at))
 
     @admin.display(description=_("state"))
     def shown_state(self, generator: Generator) -> str:
@@ -146,11 +208,19 @@ class GeneratorAdmin(RuleAdmin):
     def coming_runs(self, generator: Generator) -> str:
         return views.coming_runs(generator)
 
-    @admin.display(description=_("events in 30 days"))
-    def activity(self, generator: Any) -> str:
-        return views.bars(generator.per_day)
-
     @admin.display(description=_("last run"))
     def last_run(self, generator: Any) -> str:
-        runs = generator.last_runs
-        return views.run_sentence(runs[0]) if runs else "–"
+        run = generator.newest_run
+        if run is None:
+            return in_words(_("last run"), "–")
+        said = Truncator(views.run_sentence(run)).chars(SHORT)
+        when = moment(run.last_quiet_at or run.started_at)
+        mark = "went-wrong" if run.state == RunState.FAILED else ""
+        told = format_html(
+            '<span class="{}">{}</span><br><span class="quiet">{}</span>', mark, said, when
+        )
+        return in_words(_("last run"), told)
+
+    @admin.display(description=_("events in 30 days"))
+    def activity(self, generator: Any) -> str:
+        return in_words(_("events in 30 days"), views.bars(generator.per_day))

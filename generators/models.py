@@ -15,12 +15,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from polymorphic.managers import PolymorphicManager, PolymorphicQuerySet
 
-from automation.events.models import EVENT_SHAPE
 from automation.rules import conf
 from automation.rules.models import BrokenRule, Rule
 from automation.rules.sources import UnknownSource, sources
 from automation.rules.templating import check
-from generators.timing import Repeat, Trigger, next_run, period, validate_cron
+from generators.timing import Repeat, Trigger, next_run, validate_cron
+
+TEMPLATE_LENGTH = 500
 
 #: What of a generator travels between sites.
 DEFINED_FIELDS = (
@@ -30,6 +31,8 @@ DEFINED_FIELDS = (
     "time_zone",
     "group_template",
     "repeat",
+    "repeat_days",
+    "key_template",
     "trigger",
     "every_minutes",
     "at_time",
@@ -38,6 +41,9 @@ DEFINED_FIELDS = (
     "on_save",
 )
 
+
+#: What decides which events a generator makes, beside its conditions.
+MEANING_FIELDS = ("group_template", "repeat", "repeat_days", "key_template")
 
 #: What decides when a generator runs next.
 SCHEDULE_FIELDS = ("time_zone", "trigger", "every_minutes", "at_time", "weekday", "cron")
@@ -69,7 +75,7 @@ class Generator(Rule):
     )
     group_template = models.CharField(
         gettext_lazy("event group"),
-        max_length=500,
+        max_length=TEMPLATE_LENGTH,
         help_text=gettext_lazy(
             "The name of the events it makes, such as cart_abandoned. Values of the row can be "
             "part of it: cart_abandoned_{{ cart.customer.country }}."
@@ -77,6 +83,23 @@ class Generator(Rule):
     )
     repeat = models.CharField(
         gettext_lazy("how often"), max_length=10, choices=Repeat.choices, default=Repeat.ONCE
+    )
+    repeat_days = models.PositiveSmallIntegerField(
+        gettext_lazy("days"),
+        default=30,
+        validators=[MinValueValidator(1), MaxValueValidator(3650)],
+        help_text=gettext_lazy(
+            "For “again after … days”: at most one event of a row in so many days."
+        ),
+    )
+    key_template = models.CharField(
+        gettext_lazy("own key"),
+        max_length=TEMPLATE_LENGTH,
+        blank=True,
+        help_text=gettext_lazy(
+            "For “once for each key of your own”: rows with the same key make one event together. "
+            "With {{ cart.customer.email }} it is one for each person."
+        ),
     )
     trigger = models.CharField(
         gettext_lazy("runs"), max_length=10, choices=Trigger.choices, default=Trigger.MINUTES
@@ -136,6 +159,8 @@ class Generator(Rule):
         errors: dict[str, Any] = {}
         if wrong := self.group_errors():
             errors["group_template"] = wrong
+        if wrong := self.key_errors():
+            errors["key_template"] = wrong
         if self.trigger == Trigger.CRON and not self.cron:
             errors["cron"] = _("Write the cron expression that it runs by.")
         if self.trigger == Trigger.NEVER and not self.on_save:
@@ -148,20 +173,32 @@ class Generator(Rule):
         if not self.group_template.strip():
             return [_("Give the events a group: mails and listeners find them by it.")]
         try:
-            shape = sources.get(self.source).shape
+            return self._template_errors(self.group_template)
         except UnknownSource as error:
             return [str(error)]
-        problems = check(self.group_template, {**shape, **EVENT_SHAPE})
-        return [str(problem) for problem in problems]
+
+    def key_errors(self) -> list[str]:
+        """What is wrong with the key template, each with its position."""
+        if self.repeat != Repeat.KEY:
+            return []
+        if not self.key_template.strip():
+            return [_("Write the key: rows with the same one make one event together.")]
+        if "{" not in self.key_template:
+            return [_("This is the same for all rows. Name a value of the row between {{ and }}.")]
+        try:
+            return self._template_errors(self.key_template)
+        except UnknownSource:
+            return []  # told at the group
+
+    def _template_errors(self, template: str) -> list[str]:
+        shape = sources.get(self.source).shape
+        if len(template) > TEMPLATE_LENGTH:
+            return []  # told by the field
+        return [str(problem) for problem in check(template, shape)]
 
     def key_prefix(self) -> str:
         """The start of its events' keys. It survives every change of names."""
         return f"generator:{self.pk}:"
-
-    def key_suffix(self, now: datetime.datetime) -> str:
-        """The end of the keys of events made at ``now``: the period they belong to."""
-        name = period(self.repeat, self.local(now))
-        return f":{name}" if name else ""
 
     def next_run_after(self, after: datetime.datetime) -> datetime.datetime | None:
         return next_run(
@@ -243,12 +280,11 @@ class Generator(Rule):
     def finish_claim(self) -> None:
         """Give the generator back; its next run is the first one from now on."""
         owned = Generator.objects.filter(pk=self.pk, lease_token=self.lease_token)
-        # Somebody may have changed it meanwhile.
-        self.refresh_from_db(fields=[*SCHEDULE_FIELDS, "state"])
         if self.state == State.ARMED:
-            following = self.next_run_after(timezone.now())
-            owned.filter(state=State.ARMED).update(next_run_at=following)
+            self.next_run_at = self.next_run_after(timezone.now())
+            owned.filter(state=State.ARMED).update(next_run_at=self.next_run_at)
         owned.update(lease_token=None, lease_until=None, offered_at=None)
+        self.lease_token = self.lease_until = self.offered_at = None
 
 
 def _free_slug(wanted: str) -> str:
@@ -311,3 +347,38 @@ class Run(models.Model):
 
     def __str__(self) -> str:
         return f"{self.generator} · {self.started_at:%Y-%m-%d %H:%M}"
+
+    def count_again(self, now: datetime.datetime, **found: int) -> None:
+        """Note that another run at ``now`` said the same as this one."""
+        again = models.F("quiet_runs") + 1
+        Run.objects.filter(pk=self.pk).update(quiet_runs=again, last_quiet_at=now, **found)
+
+    def give_up(self) -> None:
+        """Note that its worker is gone, unless it has come to its end after all."""
+        Run.objects.filter(pk=self.pk, state=RunState.RUNNING).update(
+            state=RunState.FAILED,
+            error=_("It never came to its end: its worker was stopped. A later run went on."),
+        )
+
+    @classmethod
+    def note_failed_row(
+        cls, generator: Generator, row: str, reason: str, now: datetime.datetime
+    ) -> None:
+        """Write down that the event of a saved row could not be made. The same reason is
+        written down once a day, and counted from then on: rows are saved by the thousand."""
+        same = generator.runs.filter(
+            state=RunState.FAILED,
+            started_at__gt=now - datetime.timedelta(days=1),
+            error__startswith=f"{reason}\n",
+        ).first()
+        if same:
+            same.count_again(now)
+            return
+        cls.objects.create(
+            generator=generator,
+            state=RunState.FAILED,
+            started_at=now,
+            rule_sentence=generator.sentence(),
+            looked_at=1,
+            error=f"{reason}\n" + _("First when row %(row)s was saved.") % {"row": row},
+        )

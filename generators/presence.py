@@ -54,7 +54,8 @@ def episodes(generator: Generator, keys: Iterable[str]) -> dict[str, int]:
 
 
 def note_arrivals(generator: Generator, numbers: dict[str, int]) -> None:
-    """Write down that these rows are in the given episode now."""
+    """Write down that these rows are in the given episode now. Only for whoever wrote the
+    episode's event, in the same transaction: so a number here is never behind the events."""
     Presence.objects.bulk_create(
         (
             Presence(generator=generator, row_pk=key, episode=number, is_present=True)

@@ -47,8 +47,7 @@ def run_row(pk: int, row: str) -> None:
     """Look at one row for an armed generator."""
     generator = Generator.objects.filter(pk=pk, state=State.ARMED).first()
     if generator is not None:
-        source = generator.source_or_error()
-        running.run_row(generator, source.model._meta.pk.to_python(row), timezone.now())
+        running.run_row(generator, row, timezone.now())
 
 
 def run_generator(pk: int) -> None:

@@ -31,7 +31,9 @@ class Repeat(models.TextChoices):
     WEEK = "week", gettext_lazy("again each week")
     MONTH = "month", gettext_lazy("again each month")
     YEAR = "year", gettext_lazy("again each year")
+    AFTER = "after", gettext_lazy("again after … days")
     ANEW = "anew", gettext_lazy("each time it matches anew")
+    KEY = "key", gettext_lazy("once for each key of your own")
 
 
 def next_run(
@@ -109,6 +111,12 @@ def at(day: datetime.date, time: datetime.time, zone: zoneinfo.ZoneInfo) -> date
     """The moment of a local time on ``day``, in UTC."""
     local = datetime.datetime.combine(day, time, tzinfo=zone)
     return local.astimezone(datetime.UTC)
+
+
+def days_ago(days: int, local: datetime.datetime) -> datetime.datetime:
+    """The beginning of the day so many days before that of ``local``, in UTC."""
+    zone: Any = local.tzinfo
+    return at(local.date() - datetime.timedelta(days=days), datetime.time(), zone)
 
 
 def period(repeat: str, local: datetime.datetime) -> str:

@@ -8,30 +8,25 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
-from django.utils.http import urlencode
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from automation.events import bell
 from automation.events.admin import moment, state_badge
-from automation.events.groups import overlap
-from automation.events.models import Action
 from automation.rules.counting import counted
 from automation.rules.models import BrokenRule
 from automation.rules.templating import TemplateError
 from automation.rules.views import linked
 from generators import running
+from generators.audience import all_asleep, audiences, reached
 from generators.models import Generator, Run, RunState, State
 from generators.producing import group_pattern
-from generators.tasks import RUN_TASK
+from generators.running_now import run_now
 from generators.timing import next_runs
 
-# More new rows than this are recorded by the cluster: a page should not take so long.
-RUN_HERE = 2_000
 SAMPLE = 5
 
 
@@ -73,87 +68,26 @@ def pause(model_admin: admin.ModelAdmin, request: HttpRequest, pk: int) -> HttpR
 
 
 def run(model_admin: admin.ModelAdmin, request: HttpRequest, pk: int) -> HttpResponse:
-    """Run an armed generator now: here if it is quick, else in the cluster."""
+    """Run an armed generator now."""
     generator = _permitted(model_admin, request, pk)
-    if request.method != "POST":
-        return _to_page(generator)
-    if generator.state != State.ARMED:
-        messages.warning(request, _("Arm it first: what is not armed makes no events."))
-        return _to_page(generator)
-    now = timezone.now()
-    try:
-        new = running.without_events(generator.rows(now), generator, now).count()
-    except BrokenRule as error:
-        generator.pause(str(error))
-        messages.error(request, str(error))
-        return _to_page(generator)
-    _log(request, generator, "run now")
-    if new > RUN_HERE:
-        Generator.objects.filter(pk=pk).update(next_run_at=now)
-        bell.enqueue(RUN_TASK, pk)
-        messages.info(
-            request,
-            _("%(count)d new events are being made in the background. They appear under “Runs”.")
-            % {"count": new},
-        )
-        return _to_page(generator)
-    outcome = running.run(generator, now)
-    if outcome is None:
-        messages.info(request, _("It is running at this very moment."))
-    elif outcome.error:
-        messages.error(request, outcome.error)
-    else:
-        messages.success(
-            request,
-            ngettext(
-                "%(matched)d of %(looked_at)d match, %(new)d is new.",
-                "%(matched)d of %(looked_at)d match, %(new)d are new.",
-                outcome.new,
-            )
-            % {"looked_at": outcome.looked_at, "matched": outcome.matched, "new": outcome.new},
-        )
+    if request.method == "POST":
+        if generator.state == State.ARMED:
+            _log(request, generator, "run now")
+        level, message = run_now(generator, timezone.now())
+        messages.add_message(request, level, message)
     return _to_page(generator)
 
 
 def facts(generator: Generator) -> dict[str, Any]:
     """What a generator's page shows beside its form: whom it reaches, and its last runs."""
     return {
-        "reached": reached(generator),
+        "audiences": audiences([group_pattern(generator.group_template)]),
         "runs": [
             (run, moment(run.started_at), run_sentence(run), moment(run.last_quiet_at))
             for run in generator.runs.all()[:10]
         ],
         "is_armed": generator.state == State.ARMED,
-        "new_mail_url": _new_mail_url(generator),
     }
-
-
-def reached(generator: Generator) -> list[tuple[str, Action, str]]:
-    """The actions that may hear the events of ``generator``: the kind of each, itself, and
-    where its page is."""
-    pattern = group_pattern(generator.group_template)
-    return [
-        (str(action._meta.verbose_name), action, _page_of(action))
-        for action in Action.objects.all()
-        if overlap(action.group.strip(), pattern)
-    ]
-
-
-def _page_of(action: Action) -> str:
-    opts = action._meta
-    try:
-        return reverse(f"admin:{opts.app_label}_{opts.model_name}_change", args=[action.pk])
-    except NoReverseMatch:
-        return ""
-
-
-def _new_mail_url(generator: Generator) -> str:
-    """Where a mail for its events can be written; empty on a site without mails."""
-    try:
-        url = reverse("admin:mails_mail_add")
-    except NoReverseMatch:
-        return ""
-    return f"{url}?{urlencode({'group': group_pattern(generator.group_template)})}"
 
 
 def state_sentence(generator: Generator) -> str:
@@ -250,7 +184,7 @@ def _prospect(generator: Generator) -> dict[str, Any]:
             for event in first
         ],
         "reached": (whom := reached(generator)),
-        "all_asleep": bool(whom) and not any(action.is_active for _kind, action, _url in whom),
+        "all_asleep": bool(whom) and all_asleep(whom),
     }
 
 

@@ -1,25 +1,34 @@
-"""Mails, and the messages made from them."""
+"""Mails in the admin: written, previewed, gone back to what they were."""
 
+import difflib
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.conf import settings
+from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import path, reverse
-from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString
-from django.utils.text import Truncator
+from django.utils.html import format_html
+from django.utils.translation import get_language_info
 from django.utils.translation import gettext_lazy as _
 
-from automation.events.admin import ReadOnlyAdmin, moment, state_badge
 from automation.events.event import GROUP_LENGTH
 from automation.events.groups import producers
-from automation.events.outbox import State
+from automation.rules.definition_admin import Importable
 from automation.rules.forms import TextWithSuggestions
-from automation.rules.views import linked
-from mails import views
-from mails.building import message_id
-from mails.models import Mail, Message
+from mails import (
+    advice_views,
+    bulk,
+    design_admin,  # noqa: F401  (registers layouts and snippets)
+    files_admin,
+    message_admin,  # noqa: F401  (registers messages)
+    variables,
+    version_views,
+)
+from mails.differences import language_name
+from mails.models import Mail, Variant
+from mails.pages import pages
+from mails.parts import problems
 from mails.widgets import MailEditor
 
 
@@ -28,51 +37,142 @@ def made_groups() -> list[tuple[str, str]]:
     return [(producer.group, producer.label) for producer in producers()]
 
 
+def languages() -> list[tuple[str, str]]:
+    """The languages of this site, and those that mails are often written in."""
+    codes = dict.fromkeys(
+        [*(code for code, _name in settings.LANGUAGES), "en", "de", "fr", "it", "es", "pt", "nl"]
+    )
+    return [(code, get_language_info(code)["name_translated"]) for code in codes]
+
+
+WORDED_WIDGETS: dict[str, Any] = {
+    "language": TextWithSuggestions(languages, {"size": 8}),
+    # What is chosen from the list of variables can be written into these.
+    "subject": forms.TextInput(attrs={"class": "vLargeTextField", "data-liquid-field": ""}),
+    "preheader": forms.TextInput(attrs={"class": "vLargeTextField", "data-liquid-field": ""}),
+    "body": MailEditor(),
+    "text": forms.Textarea(
+        attrs={"rows": 8, "class": "vLargeTextField plain-text", "data-liquid-field": ""}
+    ),
+}
+
+
 class MailForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = Mail
-        fields = ("name", "slug", "group", "is_active", "subject", "body", "to", "from_email")
+        fields = (
+            "name", "slug", "group", "is_active", "language", "subject", "preheader", "body",
+            "text", "layout", "to", "cc", "bcc", "reply_to", "from_email", "send_incomplete",
+        )  # fmt: skip
         widgets = {
+            **WORDED_WIDGETS,
             "group": TextWithSuggestions(made_groups, {"maxlength": GROUP_LENGTH}),
-            "subject": forms.TextInput(attrs={"class": "vLargeTextField"}),
-            "body": MailEditor(),
+            **{
+                name: forms.TextInput(attrs={"class": "vLargeTextField"})
+                for name in ("to", "cc", "bcc", "reply_to", "from_email")
+            },
         }
         error_messages = {
             "slug": {"unique": _("This short name is taken. Choose another one.")},
         }
 
 
+class VariantForm(forms.ModelForm):  # type: ignore[type-arg]
+    class Meta:
+        model = Variant
+        fields = ("language", "subject", "preheader", "body", "text")
+        widgets = WORDED_WIDGETS
+
+
+class VariantInline(admin.StackedInline):
+    """The mail in further languages. Whoever may change the mail may change them."""
+
+    model = Variant
+    form = VariantForm
+    extra = 0
+    fields = ("language", "subject", "preheader", "body", "text")
+    classes = ("variants",)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return request.user.has_perm("mails.view_mail") or self.has_change_permission(request)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return request.user.has_perm("mails.change_mail") or request.user.has_perm("mails.add_mail")
+
+    has_add_permission = has_delete_permission = has_change_permission
+
+
 @admin.register(Mail)
-class MailAdmin(admin.ModelAdmin):
+class MailAdmin(Importable):
     form = MailForm
     change_form_template = "admin/mails/change_form.html"
-    list_display = ("name", "group", "subject", "is_active", "preview_link")
-    list_filter = ("is_active",)
+    list_display = ("name", "group", "subject", "in_languages", "is_active", "preview_link")
+    list_filter = ("is_active", "layout")
     search_fields = ("name", "slug", "group", "subject")
     prepopulated_fields = {"slug": ("name",)}
+    inlines = (VariantInline, files_admin.AttachmentInline)
+    actions = (bulk.switch_on, bulk.switch_off, bulk.export)
     fieldsets = (
         (None, {"fields": ("name", "slug", "group", "is_active")}),
-        (_("What it says"), {"fields": ("subject", "body")}),
-        (_("Whom it goes to"), {"classes": ("collapse",), "fields": ("to", "from_email")}),
+        (_("What it says"), {"fields": ("subject", "preheader", "body")}),
+        (_("Plain text and looks"), {"classes": ("collapse",), "fields": ("text", "layout")}),
+        (
+            _("Whom it goes to"),
+            {
+                "classes": ("collapse",),
+                "fields": ("to", "cc", "bcc", "reply_to", "from_email", "send_incomplete"),
+            },
+        ),
+        (_("Language"), {"classes": ("collapse",), "fields": ("language",)}),
     )
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).prefetch_related("variants")
 
     def get_urls(self) -> list[Any]:
         wrap = self.admin_site.admin_view
         return [
-            path("<int:pk>/preview/", wrap(self.preview_view), name="mails_mail_preview"),
-            path("<int:pk>/preview/frame/", wrap(self.frame_view), name="mails_mail_frame"),
-            path("<int:pk>/send-test/", wrap(self.send_test_view), name="mails_mail_send_test"),
+            path("variables/", wrap(self.variables_view), name="mails_mail_variables"),
+            path("advice/", wrap(self.advice_view), name="mails_mail_advice"),
+            *pages(self),
+            path(
+                "<int:pk>/attachments/<str:digest>/",
+                wrap(self.attachment_view),
+                name="mails_mail_attachment",
+            ),
+            path("<int:pk>/versions/", wrap(self.versions_view), name="mails_mail_versions"),
+            path(
+                "<int:pk>/versions/<int:number>/",
+                wrap(self.version_view),
+                name="mails_mail_version",
+            ),
             *super().get_urls(),
         ]
 
-    def preview_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        return views.preview(self, request, pk)
+    def variables_view(self, request: HttpRequest) -> HttpResponse:
+        return variables.variables_view(self, request)
 
-    def frame_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        return views.frame(self, request, pk)
+    def advice_view(self, request: HttpRequest) -> HttpResponse:
+        return advice_views.page(self, request)
 
-    def send_test_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        return views.send_to_me(self, request, pk)
+    def attachment_view(self, request: HttpRequest, pk: int, digest: str) -> HttpResponse:
+        return files_admin.attachment_view(self, request, pk, digest)
+
+    def versions_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        return version_views.versions(self, request, pk)
+
+    def version_view(self, request: HttpRequest, pk: int, number: int) -> HttpResponse:
+        return version_views.version(self, request, pk, number)
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        super().save_related(request, form, formsets, change)
+        mail = Mail.objects.get(pk=form.instance.pk)
+        mail.keep_version(request.user)
+        for gone in problems(mail.content()):
+            messages.warning(request, gone)
+        if warning := _nobody_makes(mail.group):
+            messages.warning(request, warning)
+        advice_views.tell(request, mail)
 
     def response_add(self, request: HttpRequest, obj: Any, post_url_continue: Any = None) -> Any:
         return self._to_preview(request, obj) or super().response_add(
@@ -87,20 +187,39 @@ class MailAdmin(admin.ModelAdmin):
             return None
         return HttpResponseRedirect(reverse("admin:mails_mail_preview", args=[mail.pk]))
 
+    def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> Any:
+        mail = self.get_object(request, object_id)
+        if mail is not None and mail.messages.exists():
+            messages.error(
+                request,
+                _("“%s” was sent, and what was sent stays in the history. Switch it off instead.")
+                % mail,
+            )
+            return HttpResponseRedirect(reverse("admin:mails_mail_change", args=[mail.pk]))
+        return super().delete_view(request, object_id, extra_context)
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """What belongs to a mail goes with it and asks for no permission of its own."""
+        found, count, missing, protected = super().get_deleted_objects(objs, request)
+        return found, count, missing & {str(self.opts.verbose_name)}, protected
+
     def render_change_form(
         self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any
     ) -> Any:
         # The group as it stands in the form: saved, typed and refused, or given by a link.
-        group = str(context["adminform"].form["group"].value() or "").strip()
-        context |= {
-            "group": group,
-            "variables": views.variables(group) if group else [],
-            "hint": _(
-                "Write these where the values shall stand. Loops and conditions, in {% … %}, are "
-                "shown as yellow chips; “Source” lets you edit them."
-            ),
-        }
+        form = context["adminform"].form
+        if "group" in form.fields:
+            group = str(form["group"].value() or "").strip()
+        else:  # whoever may only look at the mail
+            group = context["original"].group
+        context |= variables.variables_context(self, request, group)
+        context |= advice_views.of_page(context)
         return super().render_change_form(request, context, *args, **kwargs)
+
+    @admin.display(description=_("languages"))
+    def in_languages(self, mail: Mail) -> str:
+        codes = [mail.main_language, *(variant.language for variant in mail.variants.all())]
+        return ", ".join(map(language_name, codes))
 
     @admin.display(description=_("preview"))
     def preview_link(self, mail: Mail) -> str:
@@ -108,77 +227,14 @@ class MailAdmin(admin.ModelAdmin):
         return format_html('<a href="{}">{}</a>', url, _("Look"))
 
 
-@admin.register(Message)
-class MessageAdmin(ReadOnlyAdmin):
-    change_form_template = "admin/mails/message.html"
-    list_display = ("when", "recipient", "what", "badge")
-    list_display_links = ("when", "recipient")
-    list_filter = ("state", "mail", "created_at")
-    date_hierarchy = "created_at"
-    search_fields = ("recipient",)
-    search_help_text = _("Search by address")
-    list_select_related = ("mail",)
-    list_per_page = 50
-    ordering = ("-pk",)
-    fields = (
-        "state_now", "recipient", "subject", "the_mail", "the_event", "created_at",
-        "not_before", "sent_at", "attempts", "message_id",
-    )  # fmt: skip
-    readonly_fields = ("state_now", "the_mail", "the_event", "message_id")
-
-    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
-        """What has a meaning in the message's state."""
-        unset = {name for name in ("subject", "sent_at") if obj and not getattr(obj, name)}
-        if obj and obj.state != State.QUEUED:
-            unset.add("not_before")
-        return [name for name in self.fields if name not in unset]
-
-    def get_queryset(self, request: HttpRequest) -> Any:
-        rows = super().get_queryset(request)
-        if request.resolver_match and request.resolver_match.url_name.endswith("_changelist"):
-            rows = rows.defer("html", "text")
-        return rows
-
-    def get_urls(self) -> list[Any]:
-        frame = self.admin_site.admin_view(self.frame_view)
-        return [
-            path("<int:pk>/frame/", frame, name="mails_message_frame"),
-            *super().get_urls(),
-        ]
-
-    def frame_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        return views.message_frame(self, request, pk)
-
-    @admin.display(description=_("created"), ordering="created_at")
-    def when(self, message: Message) -> str:
-        return moment(message.created_at)
-
-    @admin.display(description=_("mail"), ordering="mail")
-    def what(self, message: Message) -> str:
-        parts = [format_html("{}", message.subject or message.mail)]
-        if message.subject:
-            parts.append(format_html('<span class="quiet">{}</span>', message.mail))
-        if message.reason:
-            reason = Truncator(message.reason).chars(160)
-            parts.append(format_html('<span class="went-wrong">{}</span>', reason))
-        return format_html_join(SafeString("<br>"), "{}", ((part,) for part in parts))
-
-    @admin.display(description=_("state"), ordering="state")
-    def badge(self, message: Message) -> str:
-        return state_badge(message.state, message.get_state_display())
-
-    @admin.display(description=_("state"))
-    def state_now(self, message: Message) -> str:
-        return format_html("{} {}", self.badge(message), message.reason)
-
-    @admin.display(description=_("mail"))
-    def the_mail(self, message: Message) -> str:
-        return linked(message.mail._meta, message.mail_id, str(message.mail))
-
-    @admin.display(description=_("event"))
-    def the_event(self, message: Message) -> str:
-        return linked(message.event._meta, message.event_id, str(message.event))
-
-    @admin.display(description="Message-ID")
-    def message_id(self, message: Message) -> str:
-        return message_id(message.uuid)
+def _nobody_makes(pattern: str) -> str:
+    """What to tell if no events of this group are made here; empty if some are."""
+    if producers(pattern):
+        return ""
+    known = [group for group, _label in made_groups()]
+    near = difflib.get_close_matches(pattern, known, n=1)
+    said = _("No generator makes events of the group “%s”, so this mail goes to nobody yet.")
+    if not near:
+        return said % pattern
+    meant = _("Did you mean “%s”?") % near[0]
+    return f"{said % pattern} {meant}"

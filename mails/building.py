@@ -1,10 +1,9 @@
 """The e-mail as it leaves: a rendered mail with its addresses, for delivery and test alike."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from django.conf import settings
-from django.core.mail import EmailMultiAlternatives
 from django.core.mail.utils import DNS_NAME
 from django.utils.translation import gettext as _
 
@@ -12,8 +11,10 @@ from automation.events.event import Event
 from automation.rules import conf
 from mails import addresses
 from mails.addresses import Address
-from mails.content import Content
+from mails.composing import Email
+from mails.content import Content, File
 from mails.mail import Mail
+from mails.parts import attachments_of, pictures_of
 from mails.rendering import RenderedMail
 
 
@@ -71,10 +72,16 @@ def envelope(mail: Mail, content: Content, event: Event, recipient: str) -> Enve
 
 
 def build(
-    rendered: RenderedMail, whom: Envelope, identity: str, *, is_test: bool = False
-) -> EmailMultiAlternatives:
-    """The e-mail with the Message-ID ``identity``. A test says so in its subject."""
-    email = EmailMultiAlternatives(
+    rendered: RenderedMail,
+    whom: Envelope,
+    identity: str,
+    *,
+    files: Sequence[File] = (),
+    is_test: bool = False,
+) -> Email:
+    """The e-mail with the Message-ID ``identity``, its pictures and attached ``files``. A test
+    says so in its subject. Raises ``TemplateError`` if a file is gone."""
+    email = Email(
         subject=_("[Test] %s") % rendered.subject if is_test else rendered.subject,
         body=rendered.text,
         from_email=whom.from_email,
@@ -85,6 +92,8 @@ def build(
         headers={"Message-ID": identity, "Auto-Submitted": "auto-generated"},
     )
     email.attach_alternative(rendered.html, "text/html")
+    for part in (*pictures_of(rendered.html), *attachments_of(files)):
+        email.attach(part)
     return email
 
 

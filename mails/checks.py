@@ -1,11 +1,14 @@
 """System checks of what operators configure."""
 
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
+from django.urls import NoReverseMatch
 
 from automation.rules import conf
+from mails.embedding import public_url
 
 
 @register()
@@ -35,3 +38,30 @@ def check_times(**kwargs: Any) -> list[CheckMessage]:
             )
         )
     return found
+
+
+@register()
+def check_site_url(**kwargs: Any) -> list[CheckMessage]:
+    """Mails that link to this site must find it."""
+    if conf.unknown_keys() or not (site := conf.get().SITE_URL):
+        return []
+    parts = urlsplit(site)
+    if parts.scheme not in ("http", "https") or not parts.netloc or parts.query or parts.fragment:
+        return [
+            Error(
+                f"AUTOMATION['SITE_URL'] is no address of a site: '{site}'.",
+                hint="Write it as https://shop.example.",
+                id="mails.E003",
+            )
+        ]
+    try:
+        public_url(site, f"{'0' * 64}.png")
+    except NoReverseMatch:
+        return [
+            Error(
+                "AUTOMATION['SITE_URL'] is set, but recipients find no pictures there.",
+                hint="Add path('mails/', include('mails.urls')) to the project's urlpatterns.",
+                id="mails.E004",
+            )
+        ]
+    return []

@@ -28,6 +28,7 @@ class Design:
     """What stands around the wording: a layout's parts. All empty: the built-in one."""
 
     name: str = ""
+    slug: str = ""
     header: str = ""
     footer: str = ""
     styles: str = ""

@@ -22,10 +22,11 @@ from django.utils.translation import gettext as _
 from automation.events.event import Event
 from automation.rules import conf
 from automation.rules.templating import TemplateError
-from mails import addresses
 from mails.building import Envelope, build, envelope, message_id
 from mails.content import Content
 from mails.models import Mail, Message, Version
+from mails.obstacles import incomplete, unreachable
+from mails.parts import FileUnreachable
 
 logger = logging.getLogger(__name__)
 
@@ -89,21 +90,24 @@ class _Prepared:
 
 def _deliver_one(message: Message, prepared: _Prepared, post: "_Post") -> None:
     event = message.event.as_event()
-    if reason := _cannot_reach(message, event):
+    if reason := unreachable(message.mail, event, message.recipient):
         message.settle_skipped(reason)
         return
     try:
         version, content = prepared.version(message.mail)
         rendered = message.mail.render(event, content=content)
-        if rendered.empty and not content.send_incomplete:
-            message.settle_skipped(_("No value for: %s") % ", ".join(rendered.empty))
+        if reason := incomplete(content, rendered):
+            message.settle_skipped(reason)
             return
         whom = envelope(message.mail, content, event, message.recipient)
-        email = build(rendered, whom, message_id(message.uuid))
+        email = build(rendered, whom, message_id(message.uuid), files=content.attachments)
         email.connection = post.connection
         email.message()  # A header that cannot be written is found now, not at the hand-over.
     except (DatabaseError, InterfaceError):
         raise
+    except FileUnreachable as error:
+        message.put_back(timezone.now(), str(error))
+        return
     except Exception as error:
         if not isinstance(error, TemplateError):
             logger.exception("Message %s could not be made", message.pk)
@@ -120,17 +124,12 @@ def _deliver_one(message: Message, prepared: _Prepared, post: "_Post") -> None:
         headers=whom.as_data(),
     ):
         return  # The claim is somebody else's by now.
-    post.send(message, email)
+    post.send(message, email, _left_out(whom))
 
 
-def _cannot_reach(message: Message, event: Event) -> str:
-    """Why nobody can get this message; empty if somebody can."""
-    if not message.recipient and message.mail.to:
-        try:
-            message.mail.filled(message.mail.to, event)
-        except TemplateError as error:
-            return _("“To”: %s") % error
-    return addresses.error(message.recipient)
+def _left_out(whom: Envelope) -> str:
+    """What a message that was sent says about copies that were not."""
+    return _("Without a copy to: %s") % ", ".join(whom.left_out) if whom.left_out else ""
 
 
 class _Post:
@@ -171,8 +170,9 @@ class _Post:
             except (OSError, smtplib.SMTPException):
                 logger.info("The mail server closed the connection first")
 
-    def send(self, message: Message, email: EmailMultiAlternatives) -> None:
-        """Hand ``email`` over and settle ``message`` by the answer. Raises ``ServerRefusesUs``
+    def send(self, message: Message, email: EmailMultiAlternatives, note: str = "") -> None:
+        """Hand ``email`` over and settle ``message`` by the answer; ``note`` is for one that
+        was sent. Raises ``ServerRefusesUs``
         if it was not about this message at all, which is queued again then."""
         try:
             sent = self.connection.send_messages([email])
@@ -199,7 +199,7 @@ class _Post:
             if sent == 0:
                 message.settle_failed(_("The mail server took no message and gave no reason."))
             else:
-                message.settle_sent(timezone.now())
+                message.settle_sent(timezone.now(), note)
 
     def _refused(self, message: Message, code: int, reason: str) -> None:
         if code == 421:  # the server closes the connection (RFC 5321, 3.8)
@@ -210,13 +210,16 @@ class _Post:
             message.settle_failed(reason)
 
 
-def send_test(mail: Mail, event: Event, address: str) -> None:
+def send_test(mail: Mail, event: Event, address: str, language: str = "") -> None:
     """Send the mail for ``event`` to ``address``, outside of the outbox, without copies to
-    anybody. Raises ``TemplateError``, and ``OSError`` or ``smtplib.SMTPException`` if the
-    server does not take it."""
-    rendered = mail.render(event)
+    anybody; in ``language``, or as the person reads it whom the event is about. Raises
+    ``TemplateError``, and ``OSError`` or ``smtplib.SMTPException`` if the server does not
+    take it."""
+    content = mail.content()
+    rendered = mail.render(event, content=content, language=language)
     whom = Envelope(to=address, from_email=mail.from_email or settings.DEFAULT_FROM_EMAIL)
-    build(rendered, whom, message_id(uuid.uuid4()), is_test=True).send()
+    identity = message_id(uuid.uuid4())
+    build(rendered, whom, identity, files=content.attachments, is_test=True).send()
 
 
 def _words(error: BaseException) -> str:

@@ -73,7 +73,7 @@ class Layout(models.Model):
         return cls.objects.filter(is_default=True).order_by("pk").first()
 
     def design(self) -> Design:
-        return Design(self.name, self.header, self.footer, self.styles)
+        return Design(self.name, self.slug, self.header, self.footer, self.styles)
 
 
 class Snippet(models.Model):

@@ -1,27 +1,34 @@
 """Files of mails: pictures in their text, and attachments."""
 
-import uuid
-from typing import Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
-from django.db import models
+from django.core.exceptions import ValidationError
+from django.db import models, transaction
+from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from automation.rules import conf
+from mails import attachments, storage
 from mails.content import File
+
+if TYPE_CHECKING:
+    from mails.mail import Mail
 
 
 def picture_path(picture: "Picture", name: str) -> str:
     """Where a picture is kept: under its digest, so the same one is kept once."""
-    return f"mails/pictures/{picture.file_name}"
+    return f"{storage.PICTURES}/{picture.file_name}"
 
 
 def attachment_path(attachment: "Attachment", name: str) -> str:
     """Where an attachment is kept: never under a name that somebody else chose."""
-    return f"mails/attachments/{uuid.uuid4().hex}"
+    return f"{storage.ATTACHMENTS}/{attachment.digest}"
 
 
 class Picture(models.Model):
-    """A picture that was uploaded for use in mails."""
+    """A picture that was uploaded for use in mails. ``mails.pictures.keep`` makes one."""
 
     name = models.CharField(gettext_lazy("name"), max_length=200)
     digest = models.CharField(gettext_lazy("digest"), max_length=64, unique=True, editable=False)
@@ -52,9 +59,23 @@ class Picture(models.Model):
         """The name it has in addresses and as a part of a mail: ``<digest>.png``."""
         return f"{self.digest}.{self.suffix}"
 
+    def delete(self, *args: Any, **kwargs: Any) -> Any:
+        """With its file. Refused while a mail shows it, or showed it in a version."""
+        from mails.pictures import remove_file, users_of_picture
+
+        if users := users_of_picture(self):
+            raise models.ProtectedError(
+                _("It is shown in: %s.") % ", ".join(map(str, users)), set(users)
+            )
+        file_name = self.file_name
+        deleted = super().delete(*args, **kwargs)
+        transaction.on_commit(lambda: remove_file(file_name))
+        return deleted
+
 
 class Attachment(models.Model):
-    """A file that goes along with each message of a mail."""
+    """A file that goes along with each message of a mail. Its bytes stay where they are when
+    it is deleted: versions of the mail name them."""
 
     mail = models.ForeignKey(
         "mails.Mail",
@@ -84,5 +105,70 @@ class Attachment(models.Model):
     def as_file(self) -> File:
         return File(self.name, self.digest)
 
+    @classmethod
+    def put_back(cls, mail: "Mail", files: Iterable[File]) -> None:
+        """Let ``mail`` have just these files, as a version of it had. What is gone stays away.
+        Raises ``ValidationError`` if the storage does not answer."""
+        if [each.as_file() for each in mail.attachments.all()] == list(files):
+            return
+        found: list[Any] = []
+        for file in files:
+            made = cls(
+                mail=mail,
+                name=file.name,
+                digest=file.digest,
+                content_type=attachments.content_type_of(file.name),
+            )
+            made.file = attachment_path(made, "")
+            try:
+                made.size = len(storage.read(attachment_path(made, "")))
+            except storage.Gone:
+                continue
+            except storage.Unreachable as error:
+                raise ValidationError(
+                    _("The attachments cannot be read just now: %s") % error
+                ) from error
+            found.append(made)
+        mail.attachments.all().delete()
+        cls.objects.bulk_create(found)
+
+    def clean(self) -> None:
+        """A new file is kept at once: what is wrong with it must be told in the form."""
+        super().clean()
+        if not self.file:
+            return
+        try:
+            self._take_in()
+        except storage.Unreachable as error:
+            raise ValidationError(
+                {"file": _("The file cannot be kept just now: %s") % error}
+            ) from error
+
     def save(self, *args: Any, **kwargs: Any) -> None:
+        """Raises ``ValidationError`` for a file that may not go along."""
+        self._take_in()
         super().save(*args, **kwargs)
+
+    def _take_in(self) -> None:
+        file: Any = self.file
+        if not file._committed:
+            data = self._uploaded(file)
+            self.digest = storage.digest_of(data)
+            self.size = len(data)
+            self.content_type = attachments.content_type_of(file.name)
+            self.name = self.name or file.name
+            storage.keep(attachment_path(self, ""), data)
+            self.file = attachment_path(self, "")
+        plain = attachments.plain_name(self.name, _("file"))
+        self.name = attachments.name_for(plain, self.content_type)
+
+    def _uploaded(self, file: Any) -> bytes:
+        most = conf.get().UPLOAD_MEGABYTES
+        try:
+            # One more than allowed tells that it is too much.
+            file.open()
+            data: bytes = file.read(most * attachments.MEGABYTE + 1)
+            attachments.check(file.name, data)
+        except attachments.AttachmentError as error:
+            raise ValidationError({"file": str(error)}) from error
+        return data

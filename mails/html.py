@@ -5,6 +5,7 @@ of HTML would move ``{% for %}`` out of its table.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -15,6 +16,7 @@ from django.utils.html import escape
 from django.utils.translation import gettext as _
 
 from mails import layout
+from mails.buttons import with_cells
 
 #: The largest body in characters, before and after cleaning.
 MAX_HTML = 1_000_000
@@ -59,10 +61,16 @@ STYLE_PROPERTIES = frozenset(
     | {f"{box}{side}" for box in ("margin", "padding", "border") for side in _SIDES}
     | {f"border{side}-{part}" for side in _SIDES for part in ("color", "style", "width")}
 )
-_WITHOUT_THEIR_CONTENT = _names(
-    "script style iframe frame frameset noframes object embed applet noembed noscript svg math "
-    "template title textarea select xmp audio video canvas dialog"
+#: The tags that a mail may have, those that go with all that is in them, and where its links
+#: may lead.
+TAGS = frozenset(_TEXT_TAGS | _TABLE_TAGS)
+TAKEN_WITH_THEIR_CONTENT = frozenset(
+    _names(
+        "script style iframe frame frameset noframes object embed applet noembed noscript svg math "
+        "template title textarea select xmp audio video canvas dialog"
+    )
 )
+URL_SCHEMES = frozenset(_names("http https mailto tel cid"))
 
 
 # Positions, backgrounds by URL, ids and everything that runs or loads a page is left out.
@@ -71,8 +79,8 @@ _WITHOUT_THEIR_CONTENT = _names(
 @lru_cache(maxsize=64)
 def _cleaner(classes: frozenset[str]) -> nh3.Cleaner:
     return nh3.Cleaner(
-        tags=_TEXT_TAGS | _TABLE_TAGS,
-        clean_content_tags=_WITHOUT_THEIR_CONTENT,
+        tags=set(TAGS),
+        clean_content_tags=set(TAKEN_WITH_THEIR_CONTENT),
         attributes={
             "*": {"align", "dir", "lang", "style", "title"},
             "a": {"href"},
@@ -89,9 +97,9 @@ def _cleaner(classes: frozenset[str]) -> nh3.Cleaner:
             **{tag: {"span", *_ALIGNED} for tag in ("col", "colgroup")},
         },
         tag_attribute_values={"a": {"target": {"_blank"}}},
-        allowed_classes={tag: {*layout.CLASSES, *classes} for tag in _TEXT_TAGS | _TABLE_TAGS},
+        allowed_classes={tag: {*layout.CLASSES, *classes} for tag in TAGS},
         filter_style_properties=set(STYLE_PROPERTIES),
-        url_schemes={"http", "https", "mailto", "tel", "cid"},
+        url_schemes=set(URL_SCHEMES),
         url_relative="deny",
         link_rel="noopener",
     )
@@ -139,12 +147,24 @@ def _depth(clean: str) -> int:
 # Styling ------------------------------------------------------------------------------------
 
 _INLINER = css_inline.CSSInliner(load_remote_stylesheets=False)
+# Between parts that are styled at once. Cleaned HTML has no ids, so it is nowhere else; and
+# what is styled is a part's own tags, as none of them is beside those of another part.
+_PART = '<div id="flint-part">'
+_PARTS = re.compile(r'<div id="flint-part"[^>]*>')
 
 
 def styled(clean: str, styles: str = "") -> str:
     """Cleaned HTML with the built-in styles and ``styles`` on its tags; styles of its own
-    win."""
-    return _INLINER.inline_fragment(clean, f"{layout.CONTENT_STYLES}{styles}")
+    win. A button that is a paragraph of its own stands in a cell with its colour."""
+    return with_cells(_INLINER.inline_fragment(clean, f"{layout.CONTENT_STYLES}{styles}"))
+
+
+def styled_parts(parts: Mapping[str, str], styles: str = "") -> dict[str, str]:
+    """Cleaned parts of a mail, by their name, as ``styled`` makes them: all at once, for the
+    styles take longer to read than to write."""
+    together = "</div>".join(f"{_PART}{part}" for part in parts.values())
+    done = _PARTS.split(styled(f"{together}</div>", styles))[1:]
+    return {name: part.removesuffix("</div>") for name, part in zip(parts, done, strict=True)}
 
 
 @dataclass(frozen=True)
@@ -189,7 +209,8 @@ def preheader(text: str) -> str:
     blanks that keep the mail's beginning out of that line."""
     if not text:
         return ""
-    filling = "&#847;&zwnj;&nbsp;" * max(0, 90 - len(text))
+    # In lines: one of more than 998 characters would have all of the mail encoded for it.
+    filling = f"{'&#847;&zwnj;&nbsp;' * 15}\n" * max(0, 6 - len(text) // 15)
     return (
         '<div style="display: none; max-height: 0; overflow: hidden; mso-hide: all;">'
         f"{escape(text)}{filling}</div>\n"

@@ -6,7 +6,11 @@ style sheet is what cannot be written elsewhere, the dark colours and small scre
 """
 
 #: Classes that a body may use.
-CLASSES = ("button", "lead", "muted", "small", "center", "right", "number", "lines", "box")
+CLASSES = (
+    "button", "lead", "muted", "small", "center", "right", "number", "lines", "box", "column",
+)  # fmt: skip
+#: The cell of a table that ``mails.buttons`` puts around a button.
+BUTTON_CELL = "button-cell"
 
 _FONT = "Helvetica, Arial, sans-serif"
 
@@ -44,12 +48,15 @@ td.number, th.number {{ text-align: right; white-space: nowrap; }}
 table.lines {{ width: 100%; border-collapse: collapse; margin: 0 0 16px 0; }}
 .lines td, .lines th {{ padding: 8px 8px 8px 0; border-bottom: 1px solid #d5d9de; }}
 .box {{ background-color: #f1f3f5; padding: 16px; border-radius: 6px; }}
+td.column {{ padding: 0 12px 0 0; }}
+td.column + td.column {{ padding: 0 0 0 12px; }}
 """
 
 #: How the parts around the text look; a layout's own styles come after these.
 PART_STYLES = f"""
 body {{ margin: 0; padding: 0; width: 100%; -webkit-text-size-adjust: 100%; }}
-.page {{ padding: 24px 12px; background-color: #f1f3f5; }}
+body, .page {{ background-color: #f1f3f5; }}
+.page {{ padding: 24px 12px; }}
 .card, .header, .footer {{
   padding: 16px 40px; font-family: {_FONT}; font-size: 16px; line-height: 24px;
 }}
@@ -58,22 +65,31 @@ body {{ margin: 0; padding: 0; width: 100%; -webkit-text-size-adjust: 100%; }}
 .footer {{ font-size: 13px; line-height: 20px; }}
 """
 
-MEDIA_STYLES = """
-@media (max-width: 640px) {
-  .page { padding: 0 !important; }
-  .card { border-radius: 0 !important; padding: 24px 20px !important; }
-  .header, .footer { padding: 16px 20px !important; }
-}
-@media (prefers-color-scheme: dark) {
-  .page { background-color: #16181b !important; }
-  .header, .footer { color: #a5adb8 !important; }
-  .card { background-color: #202327 !important; color: #e8eaed !important; }
-  .card a { color: #8ab4f8 !important; }
-  .card a.button { background-color: #8ab4f8 !important; color: #16181b !important; }
-  .card .muted { color: #a5adb8 !important; }
-  .card .box { background-color: #2b2f34 !important; }
-  .card hr, .lines td, .lines th { border-color: #3c4147 !important; }
-}
+# Only Outlook for Windows needs the colour of a button's cell, and it reads no @media.
+MEDIA_STYLES = f"""
+@media screen {{
+  .{BUTTON_CELL} {{ background-color: transparent !important; }}
+}}
+@media (max-width: 600px) {{
+  .page {{ padding: 0 !important; }}
+  .card {{ border-radius: 0 !important; padding: 24px 20px !important; }}
+  .header, .footer {{ padding: 16px 20px !important; }}
+  td.column {{
+    display: block !important; width: 100% !important; box-sizing: border-box !important;
+    padding: 0 0 16px 0 !important;
+  }}
+}}
+@media (prefers-color-scheme: dark) {{
+  body, .page {{ background-color: #16181b !important; }}
+  .header, .footer {{ color: #a5adb8 !important; }}
+  .header a, .footer a {{ color: #8ab4f8 !important; }}
+  .card {{ background-color: #202327 !important; color: #e8eaed !important; }}
+  .card a {{ color: #8ab4f8 !important; }}
+  .card a.button {{ background-color: #8ab4f8 !important; color: #16181b !important; }}
+  .muted {{ color: #a5adb8 !important; }}
+  .box {{ background-color: #2b2f34 !important; }}
+  hr, .lines td, .lines th {{ border-color: #3c4147 !important; }}
+}}
 """
 
 #: The names of the parts around the text. No text can take them for its own tags.
@@ -93,7 +109,8 @@ _DOCUMENT = f"""<!DOCTYPE html>
 <style>{{media_styles}}</style>
 </head>
 <body>
-{PREHEADER}<table role="presentation" width="100%" cellpadding="0" cellspacing="0" border="0">
+{PREHEADER}<table role="presentation" width="100%" cellpadding="0" cellspacing="0" border="0"
+ style="table-layout: fixed;">
 <tr>
 <td class="page" align="center">
 <table role="presentation" width="600" cellpadding="0" cellspacing="0" border="0"

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.db import models
+from django.core.validators import RegexValidator
+from django.db import models, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -19,6 +20,8 @@ from automation.rules.templating import TemplateError, parse
 from mails import addresses
 from mails.content import Content, Design, Wording
 from mails.designs import Layout, Snippet
+from mails.files import Attachment
+from mails.parts import make_sure
 from mails.rendering import RenderedMail, compile_mail
 
 if TYPE_CHECKING:
@@ -32,6 +35,11 @@ DEFINED_FIELDS = (
 
 #: The fields that hold addresses for which variables may stand.
 ADDRESS_FIELDS = ("to", "cc", "bcc", "reply_to")
+
+language_code = RegexValidator(
+    r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$",
+    gettext_lazy("Write the language as its code, such as en, de or pt-br."),
+)
 
 _SNIPPET_TAG = re.compile(r"""\{%-?\s*render\s+["']([^"']+)["']""")
 
@@ -61,6 +69,10 @@ class Said(models.Model):
     def wording(self, language: str) -> Wording:
         return Wording(language, self.subject, self.body, self.preheader, self.text)
 
+    def _take(self, wording: Wording) -> None:
+        self.subject, self.preheader = wording.subject, wording.preheader
+        self.body, self.text = wording.body, wording.text
+
 
 class Mail(Said, Action):
     """A mail that goes out for each event of its group."""
@@ -69,6 +81,7 @@ class Mail(Said, Action):
         gettext_lazy("language"),
         max_length=20,
         blank=True,
+        validators=[language_code],
         help_text=gettext_lazy("Of what stands here. Empty: the language of this site."),
     )
     layout = models.ForeignKey(
@@ -125,6 +138,7 @@ class Mail(Said, Action):
     class Meta:
         verbose_name = gettext_lazy("mail")
         verbose_name_plural = gettext_lazy("mails")
+        permissions = [("send_test_to_others", "Can send test mails to others")]
 
     def __str__(self) -> str:
         return self.name
@@ -181,13 +195,44 @@ class Mail(Said, Action):
         wording = content.wording(language or event.language)
         compiled = compile_mail(wording, content.design, content.snippets)
         with timezone.override(zone_of(event)):
-            return compiled.render(self.data(event, wording.language))
+            rendered = compiled.render(self.data(event, wording.language))
+        make_sure(rendered.pictures, content.attachments)
+        return rendered
 
     def keep_version(self, author: Any = None) -> "Version":
         """The version that holds what this mail says now; a new one if that has changed."""
         from mails.versions import Version
 
         return Version.keep(self, author)
+
+    def go_back(self, version: "Version", author: Any = None) -> list[str]:
+        """Say again what ``version`` said, as a new version, unless it would not work any
+        more: then nothing is changed, and ``ValidationError`` says why. Returns what of it
+        could not come back."""
+        content, notes = version.content, []
+        with transaction.atomic():
+            self._take(content.wordings[0])
+            self.language = content.wordings[0].language
+            for name in (*ADDRESS_FIELDS, "from_email", "send_incomplete"):
+                setattr(self, name, getattr(content, name))
+            self.layout = Layout.objects.filter(slug=content.design.slug).first()
+            self.full_clean()
+            self.save()
+            self.variants.all().delete()
+            for wording in content.wordings[1:]:
+                variant = Variant(mail=self, language=wording.language)
+                variant._take(wording)
+                variant.full_clean()
+                variant.save()
+            Attachment.put_back(self, content.attachments)
+            now = self.keep_version(author).content
+        if now.design != content.design:
+            notes.append(_("The layout has changed since then and stays as it is now."))
+        if now.snippets != content.snippets:
+            notes.append(_("A snippet has changed since then and stays as it is now."))
+        if now.attachments != content.attachments:
+            notes.append(_("An attachment that went along then is gone."))
+        return notes
 
     # Whom it goes to --------------------------------------------------------------------------
 
@@ -224,7 +269,7 @@ class Variant(Said):
     mail = models.ForeignKey(
         Mail, models.CASCADE, related_name="variants", verbose_name=gettext_lazy("mail")
     )
-    language = models.CharField(gettext_lazy("language"), max_length=20)
+    language = models.CharField(gettext_lazy("language"), max_length=20, validators=[language_code])
 
     class Meta:
         verbose_name = gettext_lazy("further language")
@@ -254,7 +299,7 @@ class Variant(Said):
 def templates_of(wordings: list[Wording], design: Design) -> Iterator[str]:
     """Every template in which a snippet can stand."""
     for wording in wordings:
-        yield from (wording.body, wording.text)
+        yield wording.body
     yield from (design.header, design.footer)
 
 

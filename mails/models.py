@@ -5,6 +5,7 @@ from mails.designs import Layout, Snippet
 from mails.files import Attachment, Picture
 from mails.mail import DEFINED_FIELDS, Mail, Variant
 from mails.messages import Message, MessageQuerySet
+from mails.proofs import Proof, ProofFinding
 from mails.versions import Version
 
 __all__ = [
@@ -15,6 +16,8 @@ __all__ = [
     "Message",
     "MessageQuerySet",
     "Picture",
+    "Proof",
+    "ProofFinding",
     "Snippet",
     "Variant",
     "Version",

@@ -48,10 +48,14 @@ class Checker:
         ]
         return cls(tuple(found) or (None,), snippets)
 
-    def check(self, template: str, *, html: bool) -> list[Problem]:
+    def check(self, template: str, *, html: bool, slug: str = "") -> list[Problem]:
+        """``slug``: the template is itself the snippet of this name. Snippets are HTML, so only
+        HTML can have them."""
+        snippets = self.snippets if html else None
         found: dict[Problem, None] = {}
         for shape in self.shapes:
-            found.update(dict.fromkeys(check(template, shape, html=html)))
+            problems = check(template, shape, html=html, snippets=snippets, slug=slug)
+            found.update(dict.fromkeys(problems))
         return list(found)
 
 
@@ -116,7 +120,7 @@ def problems_of_snippet(snippet: "Snippet") -> Errors:
                 % {"mails": ", ".join(map(str, users)), "slug": before}
             ]
     snippets[snippet.slug] = snippet.body
-    if found := Checker((None,), snippets).check(snippet.body, html=True):
+    if found := Checker((None,), snippets).check(snippet.body, html=True, slug=snippet.slug):
         errors["body"] = [str(problem) for problem in found]
     if errors:
         return errors

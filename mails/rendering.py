@@ -16,7 +16,8 @@ from django.utils.translation import gettext as _
 from automation.rules.templating import Template, TemplateError, parse, plain_data
 from mails import layout, styles
 from mails.content import Design, Wording
-from mails.html import HtmlError, cleaned, frame, preheader, styled
+from mails.embedding import embedded
+from mails.html import HtmlError, cleaned, frame, preheader, styled_parts
 from mails.text import plain_text
 
 __all__ = ["CompiledMail", "RenderedMail", "compile_mail"]
@@ -32,7 +33,7 @@ _BLANK_LINES = re.compile(r"\n{3,}")
 @dataclass(frozen=True)
 class RenderedMail:
     """What a recipient gets. ``empty``: the variables that had no value, as written in the
-    templates."""
+    templates. ``pictures``: the file names of those of our own that it shows."""
 
     subject: str
     html: str
@@ -40,6 +41,7 @@ class RenderedMail:
     preheader: str = ""
     language: str = ""
     empty: tuple[str, ...] = ()
+    pictures: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -67,15 +69,14 @@ class CompiledMail:
         header = self._html(filling, _("Header of the layout: %s"), self.header)
         footer = self._html(filling, _("Footer of the layout: %s"), self.footer)
         try:
+            parts = {"header": header, "content": content, "footer": footer}
             html = self._frame.filled(
                 title=escape(subject),
                 preheader=preheader(preview),
-                header=styled(header, self.styles.inline) if header else "",
-                content=styled(content, self.styles.inline),
-                footer=styled(footer, self.styles.inline) if footer else "",
+                **styled_parts(parts, self.styles.inline),
             )
             if self.text is None:
-                text = plain_text("".join(filter(None, (header, content, footer))))
+                text = plain_text("<p></p>".join(parts.values()))
             else:
                 written = filling.text(_("Plain text: %s"), self.text)
                 text = _BLANK_LINES.sub("\n\n", written.replace("\r\n", "\n")).strip()
@@ -85,13 +86,20 @@ class CompiledMail:
             reason = _("No mail can be made of its HTML: %s") % str(error)[:200]
             raise _in(_("Body: %s"), TemplateError(reason)) from error
         return RenderedMail(
-            subject, html, text, preview, self.language, tuple(dict.fromkeys(filling.empty))
+            subject,
+            html,
+            text,
+            preview,
+            self.language,
+            tuple(dict.fromkeys(filling.empty)),
+            tuple(dict.fromkeys(filling.pictures)),
         )
 
     def _html(self, filling: "_Filling", where: str, template: Template | None) -> str:
         if template is None:
             return ""
-        rendered = filling.text(where, template)
+        rendered, pictures = embedded(filling.text(where, template))
+        filling.pictures += pictures
         try:
             return cleaned(rendered, self.styles.classes - set(layout.PARTS))
         except HtmlError as error:
@@ -118,12 +126,15 @@ class _Filling:
         self.data = data
         self.language = language
         self.empty: list[str] = []
+        self.pictures: list[str] = []
 
     def text(self, where: str, template: Template) -> str:
         try:
-            return template.render(self.data)
+            rendered = template.render_noting(self.data, language=self.language)
         except TemplateError as error:
             raise _in(where, error) from None
+        self.empty += [empty.name for empty in rendered.empty]
+        return rendered.text
 
     def line(self, where: str, template: Template | None) -> str:
         return one_line(self.text(where, template)) if template else ""
@@ -142,7 +153,7 @@ def compile_mail(
         if not source.strip():
             return None
         try:
-            return parse(source, html=html)
+            return parse(source, html=html, snippets=snippets if html else None)  # they are HTML
         except TemplateError as error:
             raise _in(where, error) from None
 
@@ -165,4 +176,6 @@ def one_line(subject: str) -> str:
 
 
 def _in(where: str, error: TemplateError) -> TemplateError:
-    return TemplateError(where % error, error.line, error.column, error.reason)
+    return TemplateError(
+        where % error, error.line, error.column, error.reason, snippet=error.snippet
+    )

@@ -65,7 +65,7 @@ def make_message():
 @pytest.mark.parametrize(
     ("listed", "make"),
     [
-        ("generators_generator", lambda: shop.generator(*LINES)),
+        ("generators_generator", lambda: make_generator()),
         ("automation_rules_segment", lambda: make_segment()),
         ("mails_mail", shop.mail),
         ("mails_message", make_message),
@@ -75,6 +75,12 @@ def make_message():
 def test_a_list_with_more_rows_asks_no_more(admin_client, segment, listed, make):
     few, many = grows(admin_client, reverse(f"admin:{listed}_changelist"), make)
     assert few == many
+
+
+def make_generator():
+    generator = shop.generator(*LINES)
+    for _time in range(3):
+        generator.runs.create(started_at=shop.NOW, state="failed", error="It failed.")
 
 
 def make_segment():

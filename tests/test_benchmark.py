@@ -10,7 +10,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from automation.demo.benchmark import recording, rows, statements
+from automation.demo.benchmark import recording, rendering, rows, statements
 from automation.demo.benchmark.measuring import Measured
 from automation.demo.benchmark.scratch import refuse_any_other
 from automation.demo.models import Customer
@@ -144,3 +144,40 @@ def test_the_ratio_is_to_the_limit_that_writes_the_same():
     )
     ratios = [line.split("|")[4].strip() for line in table.splitlines()[2:]]
     assert ratios == ["1.00", "1.00", "1.50", "1.50", "1.00", "1.00", "4.00", "4.00"]
+
+
+# Rendering ----------------------------------------------------------------------------------
+
+
+@pytest.mark.sqlite_only
+def test_it_measures_each_step_of_rendering_beside_liquid_alone(tmp_path, capsys):
+    file = tmp_path / "figures.json"
+    call_command("benchmark", "rendering", mails=1, repeat=1, file=file)
+    printed = capsys.readouterr().out
+    figures = json.loads(file.read_text())
+    assert list(figures) == ["stock", "liquid", "clean", "inline", "text", "render", "send"]
+    assert all(seconds > 0 for seconds in figures.values())
+    assert printed.count("\n| ") == 8
+    assert "| Liquid alone: plain data, limits | " in printed
+    assert "| 1.00 |" in printed
+
+
+@pytest.mark.sqlite_only
+def test_the_steps_of_rendering_make_what_the_product_sends():
+    """Else the figures would be of something else."""
+    event = rendering.event(3)
+    rendered = rendering.render(event)
+    [html] = rendering.inline(event)
+    below_preheader = html[html.index('<table role="presentation"') :]
+    assert len(below_preheader) > 10_000
+    assert rendered.html.endswith(below_preheader)
+    assert rendering.text(event)[1] == rendered.text
+    assert [part.strip() for part in rendering.stock(event)[:3]] == [
+        part.strip() for part in rendering.liquid(event)
+    ]
+    assert rendered.subject.encode() in rendering.send(event)
+
+
+@pytest.mark.sqlite_only
+def test_the_mail_that_is_rendered_has_the_size_that_is_said():
+    assert 4_500 < rendering.sizes()["filled"] < 5_500

@@ -1,9 +1,13 @@
 """Why a row matches, or does not."""
 
+import datetime
+
 import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
+from automation.demo.models import Cart
+from automation.events.models import EventRecord
 from automation.rules.explaining import explain, matches
 from automation.rules.models import BrokenRule
 from generators import running
@@ -36,7 +40,7 @@ def test_each_condition_is_said_with_the_value_it_looked_at(django_assert_num_qu
         ("cart items sum of price for one is more than 100", "129.90", True),
     ]
     assert not matches(lines)
-    assert str(lines[1]) == "customer country is Germany? no: it is Switzerland"
+    assert str(lines[1]) == "customer country is Germany? no: Switzerland"
 
 
 def test_a_moment_is_shown_where_the_rule_lives():
@@ -70,3 +74,26 @@ def test_the_command_says_it_all(capsys):
     for pk, message in (("999", "There is no cart 999"), ("x", "'x' is no primary key")):
         with pytest.raises(CommandError, match=message):
             call_command("explain", generator.slug, pk)
+
+
+@pytest.mark.parametrize("repeat", ["day", "after", "anew", "key"])
+def test_the_command_names_the_event_however_often_a_row_makes_one(capsys, repeat):
+    cart = shop.cart(days_old=3, now=timezone.now())
+    generator = shop.generator(repeat=repeat, key_template="{{ cart.total }}")
+    running.run(generator, timezone.now())
+    call_command("explain", generator.slug, str(cart.pk))
+    key = EventRecord.objects.get().key
+    assert f"It has its event already: {key}, " in capsys.readouterr().out
+    Cart.objects.update(total=1)
+    EventRecord.objects.update(recorded_at=timezone.now() - datetime.timedelta(days=60))
+    call_command("explain", generator.slug, str(cart.pk))
+    said = capsys.readouterr().out
+    assert ("It has its event already" in said) == (repeat in ("day", "anew"))
+
+
+def test_the_command_says_why_an_event_cannot_be_made(capsys):
+    cart = shop.cart(shop.customer(last_name=""), now=timezone.now())
+    generator = shop.generator(group_template="{{ cart.customer.last_name }}")
+    call_command("explain", generator.slug, str(cart.pk))
+    told = f"Its event cannot be made: The event group is empty. (row {cart.pk})"
+    assert told in capsys.readouterr().out

@@ -6,8 +6,8 @@ from django.core.exceptions import ValidationError
 from automation.rules import definitions
 from automation.rules.definitions import read_condition
 from automation.rules.explaining import explain
-from automation.rules.forms import Offer
 from automation.rules.models import Segment
+from automation.rules.offers import Offer
 from automation.rules.sources import sources
 from tests import shop
 

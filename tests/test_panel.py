@@ -60,6 +60,21 @@ def test_a_rule_without_lines_counts_everything():
     assert (found.total, found.matching, found.lines) == (Counted(1), Counted(1), [])
 
 
+def test_rows_of_more_interest_come_before_newer_ones():
+    carts = [shop.cart(status=status) for status in ("open", "ordered", "open", "ordered")]
+    found = panel(
+        sources.get(SOURCE), [], NOW, show=3, first=lambda rows: rows.filter(status="open")
+    )
+    assert [sample.row for sample in found.sample] == [carts[2], carts[0], carts[3]]
+    assert found.has_more
+
+
+def test_a_value_that_two_lines_look_at_is_shown_once():
+    shop.cart()
+    twice = conditions(LINES[0], ("status", "field.one_of", "ordered", "or"))
+    assert panel(sources.get(SOURCE), twice, NOW).labels == ["status"]
+
+
 def test_the_queries_do_not_grow_with_the_lines():
     shop.cart()
     source, numbers = sources.get(SOURCE), []

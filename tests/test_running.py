@@ -11,9 +11,8 @@ from django_q.models import OrmQ
 from automation.demo.models import Cart, Customer
 from automation.events.models import EventRecord
 from automation.rules.keys import key_text
-from automation.rules.models import Condition
 from automation.rules.sources import sources
-from generators import running
+from generators import repeating, running
 from generators.models import Generator, Run
 from generators.tasks import run_row
 from mails.models import Message
@@ -150,14 +149,14 @@ def test_a_generator_that_is_paused_while_it_runs_stops_after_the_chunk(settings
 def test_a_row_that_changes_while_the_run_is_on_its_way_makes_no_event(monkeypatch):
     first, _second = shop.cart(), shop.cart()
     generator = shop.generator()
-    windows = running._windows
+    windows = running.windows
 
     def change_then(rows):
         for pks in windows(rows):
             Cart.objects.filter(pk=first.pk).update(status="ordered")
             yield pks
 
-    monkeypatch.setattr(running, "_windows", change_then)
+    monkeypatch.setattr(running, "windows", change_then)
     assert running.run(generator, NOW).new == 1
     assert EventRecord.objects.get().row_pk != str(first.pk)
 
@@ -178,59 +177,6 @@ def test_a_schedule_that_is_changed_during_a_run_counts_at_its_end(monkeypatch):
     assert next_run - timezone.now() <= datetime.timedelta(minutes=5)
 
 
-def test_a_row_whose_group_cannot_be_made_is_left_out_and_said():
-    shop.cart(shop.customer(last_name=""))
-    shop.cart(shop.customer(last_name="Meier"))
-    shop.cart(shop.customer(last_name="x" * 100))
-    generator = shop.generator(group_template="{{ cart.customer.last_name }}{{ cart.status }}")
-    generator.group_template = (
-        "{% if cart.customer.last_name != '' %}g_{% endif %}{{ cart.customer.last_name }}"
-    )
-    generator.save()
-    outcome = running.run(generator, NOW)
-    assert outcome is not None
-    assert outcome.new == 1
-    assert outcome.error == (
-        "2 rows were left out, the first because: The event group is empty for row "
-        f"{Cart.objects.earliest('pk').pk}."
-    )
-
-
-def test_a_rule_with_a_field_that_is_gone_is_paused_and_records_nothing():
-    shop.cart()
-    generator = shop.generator()
-    Condition.objects.filter(rule=generator).first().delete()
-    condition = Condition.objects.get(rule=generator)
-    condition.field = "vanished"
-    condition.save()
-    outcome = running.run(generator, NOW)
-    generator.refresh_from_db()
-    assert "“vanished” is not a field of Carts" in outcome.error
-    assert (generator.state, generator.state_reason) == ("paused", outcome.error)
-    assert (generator.next_run_at, EventRecord.objects.count()) == (None, 0)
-    assert Run.objects.get().state == "failed"
-
-
-def test_a_rule_whose_source_is_gone_is_paused():
-    generator = shop.generator()
-    Generator.objects.update(source="demo.vanished")
-    generator.refresh_from_db()
-    assert running.run(generator, NOW).error == (
-        "The source “demo.vanished” is not registered in this project."
-    )
-
-
-def test_a_failing_generator_says_so_and_stays_armed():
-    shop.cart()
-    generator = shop.generator(group_template="{{ cart.total | divided_by: 0 }}")
-    outcome = running.run(generator, NOW)
-    assert outcome.error
-    run = Run.objects.get()
-    assert (run.state, run.error, run.new) == ("failed", outcome.error, 0)
-    generator.refresh_from_db()
-    assert (generator.state, generator.lease_until) == ("armed", None)
-
-
 def test_a_generator_that_is_running_is_left_alone():
     generator = shop.generator()
     assert generator.claim()
@@ -244,7 +190,7 @@ def test_a_key_is_written_the_same_in_python_and_sql():
     generator = shop.generator(
         ("created_at", "relative_date.less_than_ago", "1 day"), source="demo.customer"
     )
-    rows = running._with_key(sources.get("demo.customer").rows([]), generator, NOW)
+    rows = repeating._with_key(sources.get("demo.customer").rows([]), generator, NOW)
     assert rows.get()._event_key == f"generator:{generator.pk}:{key_text(customer.pk)}"
     assert Customer.objects.count() == 1
 

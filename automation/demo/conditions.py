@@ -30,7 +30,7 @@ class NearCondition(Condition):
 
     SUBJECT: ClassVar[Field] = Field("place", gettext_lazy("place of living"), kind=Kind.OTHER)
     OPERATORS: ClassVar[list[Operator]] = [
-        Operator("within", gettext_lazy("is within … of …"), "20 km of Zürich"),
+        Operator("within", gettext_lazy("is within … of …"), gettext_lazy("20 km of Zürich")),
     ]
 
     class Meta:
@@ -47,7 +47,7 @@ class NearCondition(Condition):
 
     @classmethod
     def suggestions(cls, source: Source) -> list[tuple[str, str]]:
-        return [(f"20 km of {city.name}", city.name) for city in CITIES]
+        return [(_("20 km of %s") % city.name, city.name) for city in CITIES]
 
     @classmethod
     def read_value(cls, field: Field, operator: Operator, text: str) -> Any:

@@ -18,6 +18,7 @@ from django.utils.translation import gettext_lazy as _
 from import_export.admin import ExportMixin
 from import_export.formats.base_formats import CSV
 
+from automation.events import queue_admin as queue_admin  # closes the queue's pages
 from automation.events.exporting import EventResource
 from automation.events.models import EventRecord
 from automation.events.outbox import delivery_models

@@ -16,6 +16,7 @@ from automation.rules.conditions import Operator
 from automation.rules.dates import read_span
 from automation.rules.fields import Field, Kind
 from automation.rules.keys import key_expression
+from automation.rules.related_conditions import SEGMENTS_AND_HISTORY
 from automation.rules.rule import Condition
 from automation.rules.sources import Source
 
@@ -28,12 +29,17 @@ class EventCondition(Condition):
 
     kind: ClassVar[str] = "event"
 
-    SUBJECT: ClassVar[Field] = Field("event", gettext_lazy("events"), kind=Kind.OTHER)
+    SUBJECT: ClassVar[Field] = Field(
+        "event", gettext_lazy("events so far"), SEGMENTS_AND_HISTORY, Kind.OTHER
+    )
+    EXAMPLE: ClassVar[Any] = gettext_lazy("cart_abandoned 30 days")
     OPERATORS: ClassVar[list[Operator]] = [
-        Operator("had", gettext_lazy("the row had"), "cart_abandoned 30 days"),
-        Operator("had_not", gettext_lazy("the row did not have"), "cart_abandoned 30 days"),
-        Operator("person_had", gettext_lazy("the person had"), "cart_abandoned 30 days"),
-        Operator("person_had_not", gettext_lazy("the person did not have"), "welcome 30 days"),
+        Operator("had", gettext_lazy("the row had"), EXAMPLE, "name_and_span"),
+        Operator("had_not", gettext_lazy("the row did not have"), EXAMPLE, "name_and_span"),
+        Operator("person_had", gettext_lazy("the person had"), EXAMPLE, "name_and_span"),
+        Operator(
+            "person_had_not", gettext_lazy("the person did not have"), EXAMPLE, "name_and_span"
+        ),
     ]
 
     class Meta:
@@ -76,7 +82,7 @@ class EventCondition(Condition):
 
     @classmethod
     def suggestions(cls, source: Source) -> list[tuple[str, str]]:
-        return [(f"{producer.group} 30 days", producer.label) for producer in producers()]
+        return [(producer.group, producer.label) for producer in producers()]
 
     def subject(self, source: Source) -> Field:
         return self.SUBJECT
@@ -103,6 +109,9 @@ class EventCondition(Condition):
 
     def sentence(self, source: Source) -> str:
         return self.spoken(self.SUBJECT, self.operator, self.value)
+
+    def answer(self, value: Any, passed: bool) -> str:
+        return _("has had it") if value else _("has not had it")
 
 
 def _of_group(pattern: str) -> Q:

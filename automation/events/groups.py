@@ -5,26 +5,64 @@ Whoever makes events (generators, later chains) tells it here; whoever waits for
 """
 
 import datetime
-from collections.abc import Callable, Iterable, Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from automation.events.event import Event
-
-#: The first events that a producer would make at a moment (aware), without recording them.
-Sample = Callable[[datetime.datetime, int], Iterator[Event]]
+from automation.rules.counting import Counted
 
 
 @dataclass(frozen=True)
-class Producer:
-    """Something that makes events: its name, the group they have (``*`` where it varies),
-    the shape of what templates see of them, and a way to look at some before they happen."""
+class Chunk:
+    """The events of some rows, in the order of the rows. ``left_out``: how many of the rows
+    made none. ``last`` names the last row: what follows begins after it."""
 
+    events: Sequence[Event]
+    left_out: int
+    last: str
+
+
+@dataclass(frozen=True)
+class Producer(ABC):
+    """Something that makes events: what names it for as long as it exists (``key``), what
+    people call it, the group its events have (``*`` where it varies), and the shape of what
+    templates see of them.
+
+    It can be asked for its events before they happen, none of which is recorded by that. Each
+    of these raises ``BrokenRule`` if it cannot be asked; ``now`` is aware.
+    """
+
+    key: str
     label: str
     group: str
     shape: dict[str, Any]
-    sample: Sample
+
+    @abstractmethod
+    def sample(self, now: datetime.datetime, count: int, search: str = "") -> list[Event]:
+        """The events of the newest ``count`` rows; with ``search``, of rows that have this
+        number, and of people whose address contains it. Raises ``TooSlow`` if that is not
+        found out soon."""
+
+    def row_name(self, event: Event) -> str:
+        """What names the row of ``event`` among the rows of all producers."""
+        return f"{self.key}{event.row_pk}"
+
+    @abstractmethod
+    def event_of(self, now: datetime.datetime, row_name: str) -> Event | None:
+        """The event of the row that has this name. None if it matches no longer, or if it is
+        no row of this producer."""
+
+    @abstractmethod
+    def count(self, now: datetime.datetime, patience: float) -> Counted:
+        """How many rows match, within about twice ``patience`` seconds."""
+
+    @abstractmethod
+    def chunks(self, now: datetime.datetime, size: int, after: str = "") -> Iterator[Chunk]:
+        """The events of all rows that match, ``size`` rows at a time with the same number of
+        queries for each; of those after the row that ``after`` names, if it is given."""
 
 
 Provider = Callable[[], Iterable[Producer]]

@@ -161,9 +161,9 @@ class Delivery(models.Model):
         self.handed_at = now
         return self._step(now, handed_at=now, lease=True, **written)
 
-    def settle_sent(self, now: datetime.datetime) -> bool:
-        """The other side said yes."""
-        return self._settle(State.SENT, "", sent_at=now)
+    def settle_sent(self, now: datetime.datetime, note: str = "") -> bool:
+        """The other side said yes. ``note``: what a person should know all the same."""
+        return self._settle(State.SENT, note, sent_at=now)
 
     def settle_failed(self, reason: str) -> bool:
         """It will never work as it is; a person can retry it."""

@@ -83,6 +83,8 @@ class Writer:
         self.rule_id = rule_id
         self.known_new = known_new
         self.database = router.db_for_write(EventRecord)
+        #: The events that were new in the chunk written last.
+        self.written: list[Event] = []
 
     def write(self, events: Sequence[Event]) -> int:
         """Write one chunk in one transaction; returns how many of ``events`` were new."""
@@ -96,6 +98,7 @@ class Writer:
                 self._route(new)
                 self._tell_listeners(new)
         self.recording.new += len(new)
+        self.written = [event for _pk, event in new]
         return len(new)
 
     def _forget_recorded(self, keyed: dict[str, Event]) -> None:

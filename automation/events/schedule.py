@@ -4,6 +4,7 @@ django-q2 stops all schedules when one of them has bad arguments, so there is ex
 without arguments; generators keep their own times.
 """
 
+import datetime
 import logging
 from typing import Any
 
@@ -14,6 +15,9 @@ logger = logging.getLogger(__name__)
 
 TICK_NAME = "automation tick"
 TICK_TASK = "automation.events.tasks.tick"
+
+#: A cluster that has not ticked for so long does not run.
+SILENCE = datetime.timedelta(minutes=2)
 
 #: Sent once a minute in the cluster with ``now`` (aware). Receivers find what is due and
 #: ring for it; an error in one of them is logged and stops no other.
@@ -38,3 +42,11 @@ def ensure_tick(using: str = "default", **kwargs: Any) -> None:
             "kwargs": None,
         },
     )
+
+
+def is_silent(now: datetime.datetime) -> bool:
+    """Whether no cluster seems to run at ``now`` (aware): the tick is overdue by minutes."""
+    from django_q.models import Schedule
+
+    due = Schedule.objects.filter(name=TICK_NAME).values_list("next_run", flat=True).first()
+    return due is None or due < now - SILENCE

@@ -1,5 +1,6 @@
 """Segments, and what every rule's page has: its lines of conditions, and who matches now."""
 
+import datetime
 from typing import Any
 
 from django.contrib import admin
@@ -11,7 +12,9 @@ from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
 from automation.rules import forms, views
+from automation.rules.definition_admin import Importable
 from automation.rules.models import Condition, Rule, Segment
+from automation.rules.panel import Narrow, Panel
 from automation.rules.sources import UnknownSource, sources
 
 
@@ -44,6 +47,12 @@ class ConditionInline(admin.StackedInline):
         return bool(request.user.has_perm(f"{opts.app_label}.{codename}"))
 
 
+def in_words(label: Any, value: Any) -> str:
+    """A list's cell that names its column where there is no table head: on a phone each row
+    is a card."""
+    return format_html('<span class="cell-label">{}</span> {}', label, value)
+
+
 class RuleList(ChangeList):
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
@@ -65,7 +74,7 @@ class SourceFilter(admin.SimpleListFilter):
         return queryset.filter(source=self.value()) if self.value() else queryset
 
 
-class RuleAdmin(admin.ModelAdmin):
+class RuleAdmin(Importable):
     """The page of a rule. A new one first says what it is about; its conditions follow."""
 
     form = forms.SourceForm
@@ -73,6 +82,14 @@ class RuleAdmin(admin.ModelAdmin):
     prepopulated_fields = {"slug": ("name",)}
     change_form_template = "admin/automation_rules/rule_change_form.html"
     save_on_top = False
+    #: The panel beside the form, and the page "Which match now?". A kind of rule that has more
+    #: to show extends them, and gives what they show with ``panel_further``.
+    panel_template = "admin/automation_rules/panel.html"
+    preview_template = "admin/automation_rules/preview.html"
+    #: The page that says why a row matches or does not; ``why_further`` gives what else it shows.
+    why_template = "admin/automation_rules/why.html"
+    #: What the panel follows beside the conditions before it is saved.
+    panel_fields: tuple[str, ...] = ("time_zone",)
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).prefetch_related("conditions")
@@ -104,9 +121,11 @@ class RuleAdmin(admin.ModelAdmin):
         name = f"{self.opts.app_label}_{self.opts.model_name}"
         preview = self.admin_site.admin_view(self.preview_view)
         panel = self.admin_site.admin_view(self.panel_view)
+        why = self.admin_site.admin_view(self.why_view)
         return [
             path("<path:object_id>/panel/", panel, name=f"{name}_panel"),
             path("<path:object_id>/preview/", preview, name=f"{name}_preview"),
+            path("<path:object_id>/why/", why, name=f"{name}_why"),
             *super().get_urls(),
         ]
 
@@ -116,11 +135,53 @@ class RuleAdmin(admin.ModelAdmin):
     def panel_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         return views.live_panel(self, request, object_id)
 
-    def unsaved_conditions(self, request: HttpRequest, rule: Rule) -> list[Condition]:
-        """The conditions of the form that was sent, as far as they are complete."""
+    def why_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return views.why(self, request, object_id)
+
+    def panel_first(self, rule: Any, now: datetime.datetime) -> Narrow | None:
+        """What picks, of the matching rows, those that the panel shows before others; None if
+        they are all alike."""
+        return None
+
+    def panel_further(
+        self,
+        request: HttpRequest,
+        rule: Any,
+        found: Panel,
+        now: datetime.datetime,
+        wrong: dict[str, list[str]],
+    ) -> dict[str, Any]:
+        """What ``panel_template`` and ``preview_template`` show beside the counts and rows that
+        were ``found``: ``columns`` (of ``Column``) are shown of each row. ``rule`` has what the
+        form says, unsaved; what is ``wrong`` with its ``panel_fields`` is told already."""
+        return {}
+
+    def why_further(
+        self, request: HttpRequest, rule: Any, row: Any, now: datetime.datetime
+    ) -> dict[str, Any]:
+        """What ``why_template`` shows beside the conditions of the row with the primary key
+        ``row``: whatever else decides."""
+        return {}
+
+    def take_unsaved(self, request: HttpRequest, rule: Rule) -> dict[str, list[str]]:
+        """Put on ``rule`` what the form that was sent says beside the conditions, without
+        saving it. Returns what is wrong with ``panel_fields``, by name: that stays as it was."""
+        if not self.has_change_permission(request, rule):
+            return {}
+        saved = {name: getattr(rule, name) for name in self.panel_fields}
+        form = self.get_form(request, rule, change=True)(request.POST, instance=rule)
+        wrong = {name: list(form.errors[name]) for name in saved if name in form.errors}
+        for name in wrong:
+            setattr(rule, name, saved[name])
+        return wrong
+
+    def unsaved_lines(self, request: HttpRequest, rule: Rule) -> forms.ConditionLines:
+        """The lines of the form that was sent."""
         lines = ConditionInline(self.model, self.admin_site).get_formset(request, rule)
-        formset = lines(request.POST, instance=rule, queryset=ConditionInline.model.objects.all())
-        return formset.complete()
+        found: forms.ConditionLines = lines(
+            request.POST, instance=rule, queryset=ConditionInline.model.objects.all()
+        )
+        return found
 
     def response_add(self, request: HttpRequest, obj: Any, post_url_continue: Any = None) -> Any:
         """From the first step straight on to the second."""
@@ -133,7 +194,7 @@ class RuleAdmin(admin.ModelAdmin):
 
     def response_change(self, request: HttpRequest, obj: Any) -> Any:
         if "_preview" in request.POST:
-            return HttpResponseRedirect(self._preview_url(obj))
+            return HttpResponseRedirect(self.url_of("preview", obj))
         return super().response_change(request, obj)
 
     def render_change_form(
@@ -147,11 +208,13 @@ class RuleAdmin(admin.ModelAdmin):
         context |= {
             "offered": offer.for_script() if offer else {},
             "sentence": rule.sentence() if rule else "",
+            "panel_fields": self.panel_fields,
         }
         return super().render_change_form(request, context, *args, **kwargs)
 
-    def _preview_url(self, rule: Any) -> str:
-        name = f"admin:{self.opts.app_label}_{self.opts.model_name}_preview"
+    def url_of(self, page: str, rule: Any) -> str:
+        """The address of a page of ``rule``: "preview", "why"."""
+        name = f"admin:{self.opts.app_label}_{self.opts.model_name}_{page}"
         return reverse(name, args=[rule.pk])
 
     @admin.display(description=_("about"))
@@ -167,7 +230,7 @@ class RuleAdmin(admin.ModelAdmin):
 
     @admin.display(description=_("matching now"))
     def preview_link(self, rule: Any) -> str:
-        return format_html('<a href="{}">{}</a>', self._preview_url(rule), _("Look"))
+        return format_html('<a href="{}">{}</a>', self.url_of("preview", rule), _("Look"))
 
 
 @admin.register(Segment)

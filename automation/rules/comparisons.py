@@ -5,13 +5,14 @@ written, and what they ask of the database.
 related rows is compared as a field is.
 """
 
+import re
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db.models import Q
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from automation.rules.conditions import Operator
 from automation.rules.fields import Field, Kind
@@ -22,8 +23,8 @@ EMPTY = Operator("is_empty", gettext_lazy("is empty"))
 NOT_EMPTY = Operator("is_not_empty", gettext_lazy("is not empty"))
 ONE_OF = Operator("one_of", gettext_lazy("is one of"), "open, paid")
 NOT_ONE_OF = Operator("not_one_of", gettext_lazy("is not one of"), "open, paid")
-CONTAINS = Operator("contains", gettext_lazy("contains"), "shoe")
-NOT_CONTAINS = Operator("not_contains", gettext_lazy("does not contain"), "shoe")
+CONTAINS = Operator("contains", gettext_lazy("contains"), gettext_lazy("shoe"))
+NOT_CONTAINS = Operator("not_contains", gettext_lazy("does not contain"), gettext_lazy("shoe"))
 STARTS_WITH = Operator("starts_with", gettext_lazy("starts with"), "A-")
 ENDS_WITH = Operator("ends_with", gettext_lazy("ends with"), ".ch")
 EQUAL = Operator("equal", gettext_lazy("is equal to"), "2")
@@ -32,7 +33,7 @@ LESS = Operator("less", gettext_lazy("is less than"), "2")
 AT_MOST = Operator("at_most", gettext_lazy("is at most"), "2")
 MORE = Operator("more", gettext_lazy("is more than"), "2")
 AT_LEAST = Operator("at_least", gettext_lazy("is at least"), "2")
-BETWEEN = Operator("between", gettext_lazy("is between"), "2 and 5")
+BETWEEN = Operator("between", gettext_lazy("is between"), gettext_lazy("2 and 5"), "numbers")
 YES = Operator("yes", gettext_lazy("is yes"))
 NO = Operator("no", gettext_lazy("is no"))
 
@@ -133,6 +134,13 @@ def value_for_people(field: Field, operator: str, value: Any) -> str:
     return value_text(value)
 
 
+# Some languages say it otherwise in a sentence than in a list of questions.
+_BEFORE_SEVERAL = {
+    "one_of": pgettext_lazy("before choices, in a sentence", "is one of"),
+    "not_one_of": pgettext_lazy("before choices, in a sentence", "is not one of"),
+}
+
+
 def spoken(field: Field, operator: str, value: Any) -> str:
     """Operator and value in words: "is one of Open or Paid"."""
     said = {offered.name: offered for offered in OPERATORS[field.kind or Kind.OTHER]}.get(operator)
@@ -140,12 +148,17 @@ def spoken(field: Field, operator: str, value: Any) -> str:
         return f"{operator} {value_text(value)}"
     if isinstance(value, list) and len(value) == 1:
         said = {"one_of": IS, "not_one_of": IS_NOT}.get(operator, said)
-    return f"{said.label} {value_for_people(field, operator, value)}".strip()
+    label = said.label
+    if isinstance(value, list) and len(value) > 1:
+        label = _BEFORE_SEVERAL.get(operator, label)
+    return f"{label} {value_for_people(field, operator, value)}".strip()
 
 
 def read_number(text: str) -> Decimal:
+    """``"1'234.50"`` as a number; also ``"19,90"``, as many a phone's number pad has no point."""
+    text = re.sub(r"^([+-]?\d+),(\d{1,2})$", r"\1.\2", text.strip())
     try:
-        number = Decimal(text.strip().replace("’", "").replace("'", ""))
+        number = Decimal(text.replace("’", "").replace("'", ""))
     except InvalidOperation:
         number = Decimal("nan")
     if not number.is_finite() or number.adjusted() > 25:

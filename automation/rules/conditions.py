@@ -13,15 +13,24 @@ from automation.rules.sources import Source
 
 AND, OR = "and", "or"
 
+#: The fields that a line of the form has for values: one or two numbers, days or spans of
+#: time, a name with a span of time, choices of a field, suggestions, or plain text.
+INPUTS = (
+    "number", "numbers", "day", "days", "span", "spans", "name_and_span",
+    "choices", "suggestions", "text",
+)  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Operator:
-    """One way to ask: "is", "more than … ago". ``example`` shows what a value looks like;
-    an operator without an example takes no value."""
+    """One way to ask: "is", "more than … ago". ``example`` shows what a value looks like,
+    in the reader's language; an operator without an example takes no value. ``input`` names
+    the field that the page shows for it, one of ``INPUTS``; empty: what fits its subject."""
 
     name: str
     label: Any
-    example: str = ""
+    example: Any = ""
+    input: str = ""
 
 
 class Asks(Protocol):
@@ -37,6 +46,8 @@ class Asks(Protocol):
     def to_q(self, source: Source, now: datetime.datetime, path: str) -> Q: ...
 
     def sentence(self, source: Source) -> str: ...
+
+    def answer(self, value: Any, passed: bool) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -62,12 +73,7 @@ def matching(source: Source, conditions: Iterable[Asks], now: datetime.datetime)
     Raises ``UnknownField`` if a condition names a field that the source does not have.
     """
     rows, questions = prepared(source, conditions, now)
-    for group in grouped(questions):
-        either = Q()
-        for question in group:
-            either |= question.q
-        rows = rows.filter(either)
-    return rows
+    return rows.filter(combined(questions))
 
 
 def prepared(
@@ -104,6 +110,17 @@ def grouped(conditions: Sequence[JoinedType]) -> list[list[JoinedType]]:
         else:
             groups.append([condition])
     return groups
+
+
+def combined(questions: Sequence[Question]) -> Q:
+    """What the questions ask together."""
+    together = Q()
+    for group in grouped(questions):
+        either = Q()
+        for question in group:
+            either |= question.q
+        together &= either
+    return together
 
 
 def sentence(source: Source, conditions: Sequence[Asks]) -> str:

@@ -26,6 +26,12 @@ class Settings:
     RUN_LEASE: int = 600
     #: The domain of Message-IDs; empty means that of DEFAULT_FROM_EMAIL.
     MESSAGE_ID_DOMAIN: str = ""
+    #: Where recipients reach this site, as "https://shop.example"; empty: they do not.
+    SITE_URL: str = ""
+    #: The largest file that can be uploaded, in megabytes.
+    UPLOAD_MEGABYTES: int = 5
+    #: What the attachments of one mail may take together, in megabytes.
+    ATTACHMENTS_MEGABYTES: int = 10
 
 
 def configured() -> dict[str, Any]:

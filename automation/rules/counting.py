@@ -46,11 +46,9 @@ def counted(rows: QuerySet[Any], *, patience: float = PATIENCE, bound: int = BOU
 
 def _in_time(rows: QuerySet[Any], seconds: float) -> int | None:
     try:
-        with time_limit(rows.db, seconds):
+        with in_time(rows.db, seconds):
             return rows.count()
-    except OperationalError as error:
-        if not was_stopped(error):
-            raise
+    except TooSlow:
         return None
 
 
@@ -73,6 +71,22 @@ def time_limit(alias: str, seconds: float) -> Iterator[None]:
             connection.connection.set_progress_handler(None, 0)
     else:
         yield
+
+
+class TooSlow(Exception):
+    """A page should not wait for this answer any longer."""
+
+
+@contextmanager
+def in_time(alias: str, seconds: float = PATIENCE) -> Iterator[None]:
+    """Statements inside raise ``TooSlow`` once ``seconds`` are over."""
+    try:
+        with time_limit(alias, seconds):
+            yield
+    except OperationalError as error:
+        if not was_stopped(error):
+            raise
+        raise TooSlow from error
 
 
 def was_stopped(error: OperationalError) -> bool:

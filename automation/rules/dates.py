@@ -92,27 +92,44 @@ def _unit(word: str) -> Unit | None:
     wanted = word.casefold()
     for unit in Unit:
         singular = unit.value.removesuffix("s")
-        names = {unit.value, singular, str(unit.label), ngettext(singular, unit.value, 1)}
+        in_a_sentence = {ngettext(singular, unit.value, amount) for amount in (1, 2)}
+        names = {unit.value, singular, str(unit.label), *in_a_sentence}
         if wanted in {name.casefold() for name in names}:
             return unit
     return None
 
 
-MORE_THAN_AGO = Operator("more_than_ago", gettext_lazy("more than … ago"), "2 days")
-LESS_THAN_AGO = Operator("less_than_ago", gettext_lazy("less than … ago"), "2 days")
-BETWEEN_AGO = Operator("between_ago", gettext_lazy("between … ago"), "2 days and 5 days")
-IN_MORE_THAN = Operator("in_more_than", gettext_lazy("in more than …"), "2 days")
-IN_LESS_THAN = Operator("in_less_than", gettext_lazy("in less than …"), "2 days")
+def in_this_language(text: str) -> str:
+    """Spans and pairs as ``value_text`` writes them, ``"2 days and 1 month"``, in the words
+    of the language in use, as ``read_spans`` and ``read_days`` read them too."""
+
+    def said(found: re.Match[str]) -> str:
+        unit = Unit(f"{found[2]}s")
+        one = found[1] == "1"
+        return f"{found[1]} {ngettext(found[2], unit.value, 1) if one else unit.label}"
+
+    text = re.sub(r"\b(\d+) (minute|hour|day|week|month)s?\b", said, text)
+    return text.replace(" and ", f" {_('and')} ")
+
+
+_SPAN, _SPANS = gettext_lazy("2 days"), gettext_lazy("2 days and 5 days")
+_DAY, _DAYS = "2026-03-31", gettext_lazy("2026-03-01 and 2026-03-31")
+
+MORE_THAN_AGO = Operator("more_than_ago", gettext_lazy("more than … ago"), _SPAN, "span")
+LESS_THAN_AGO = Operator("less_than_ago", gettext_lazy("less than … ago"), _SPAN, "span")
+BETWEEN_AGO = Operator("between_ago", gettext_lazy("between … ago"), _SPANS, "spans")
+IN_MORE_THAN = Operator("in_more_than", gettext_lazy("in more than …"), _SPAN, "span")
+IN_LESS_THAN = Operator("in_less_than", gettext_lazy("in less than …"), _SPAN, "span")
 TODAY = Operator("today", gettext_lazy("is today"))
 
 RELATIVE: list[Operator] = [
     MORE_THAN_AGO, LESS_THAN_AGO, BETWEEN_AGO, IN_LESS_THAN, IN_MORE_THAN, TODAY,
 ]  # fmt: skip
 
-ON = Operator("on", gettext_lazy("is on"), "2026-03-31")
-BEFORE = Operator("before", gettext_lazy("is before"), "2026-03-31")
-AFTER = Operator("after", gettext_lazy("is after"), "2026-03-31")
-FROM_TO = Operator("from_to", gettext_lazy("is from … to …"), "2026-03-01 and 2026-03-31")
+ON = Operator("on", gettext_lazy("is on"), _DAY, "day")
+BEFORE = Operator("before", gettext_lazy("is before"), _DAY, "day")
+AFTER = Operator("after", gettext_lazy("is after"), _DAY, "day")
+FROM_TO = Operator("from_to", gettext_lazy("is from … to …"), _DAYS, "days")
 
 ABSOLUTE: list[Operator] = [ON, BEFORE, AFTER, FROM_TO]
 

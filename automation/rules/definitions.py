@@ -4,6 +4,7 @@ Each kind of thing registers how it is written and read; everything is named by 
 name (slug), never by a primary key. What is imported arrives disarmed.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -62,12 +63,38 @@ class DefinedKind:
         return (*self.fields, *(part.name for part in self.parts))
 
 
+@dataclass(frozen=True)
+class Change:
+    """What an import did, or would do, to one thing: ``before`` is None for a new one; both
+    are as ``dump`` writes them."""
+
+    kind: str
+    thing: Any
+    before: dict[str, Any] | None
+    after: dict[str, Any]
+
+    @property
+    def fields(self) -> list[str]:
+        """The names of what differs."""
+        before = self.before or {}
+        return [name for name, value in self.after.items() if before.get(name) != value]
+
+
 @dataclass
 class Report:
-    """How many of each kind were created and changed."""
+    """What an import created and changed, in the order of the file."""
 
-    created: dict[str, int] = field(default_factory=dict)
-    changed: dict[str, int] = field(default_factory=dict)
+    changes: list[Change] = field(default_factory=list)
+
+    @property
+    def created(self) -> dict[str, int]:
+        """How many of each kind were created."""
+        return Counter(change.kind for change in self.changes if change.before is None)
+
+    @property
+    def changed(self) -> dict[str, int]:
+        """How many of each kind were there already."""
+        return Counter(change.kind for change in self.changes if change.before is not None)
 
 
 _kinds: dict[str, DefinedKind] = {}
@@ -87,32 +114,40 @@ def dump(only: models.QuerySet[Any] | None = None) -> dict[str, Any]:
     return data
 
 
-def load(data: Any) -> Report:
-    """Create or change what ``data`` defines, all of it or nothing. Raises
-    ``DefinitionError`` with everything that is wrong."""
+def load(data: Any, *, rehearse: bool = False) -> Report:
+    """Create or change what ``data`` defines, all of it or nothing; with ``rehearse`` nothing
+    in any case. Raises ``DefinitionError`` with everything that is wrong."""
     _check_form(data)
     report = Report()
     problems: list[str] = []
     with transaction.atomic():
         for kind in _kinds.values():
-            things: list[Any] = []
+            loaded: list[tuple[int, Any]] = []
             for position, entry in enumerate(data.get(kind.name, [])):
                 try:
-                    thing, created = _load_one(kind, entry)
+                    change = _load_one(kind, entry)
                 except ValidationError as error:
                     problems += _located(f"{kind.name}[{position}]", error)
                     continue
-                things.append((position, thing))
-                counts = report.created if created else report.changed
-                counts[kind.name] = counts.get(kind.name, 0) + 1
-            for position, thing in things if kind.name_each_other else ():
+                report.changes.append(change)
+                loaded.append((position, change.thing))
+            for position, thing in loaded if kind.name_each_other else ():
                 try:
                     thing.full_clean()
                 except ValidationError as error:
                     problems += _located(f"{kind.name}[{position}]", error)
         if problems:
             raise DefinitionError(problems)
+        if rehearse:
+            transaction.set_rollback(True)
     return report
+
+
+def models_in(data: Any) -> list[type[models.Model]]:
+    """The models of what ``data`` defines. Raises ``DefinitionError`` if it has not the form
+    of definitions."""
+    _check_form(data)
+    return [kind.model for kind in _kinds.values() if data.get(kind.name)]
 
 
 def _check_form(data: Any) -> None:
@@ -155,14 +190,14 @@ def _value(thing: Any, name: str) -> Any:
     return value if isinstance(value, str | int | None) else field.value_to_string(thing)
 
 
-def _load_one(kind: DefinedKind, entry: dict[str, Any]) -> tuple[Any, bool]:
+def _load_one(kind: DefinedKind, entry: dict[str, Any]) -> Change:
     if unknown := set(entry) - set(kind.known):
         raise ValidationError(
             _("Unknown: %(names)s. Known are: %(known)s.")
             % {"names": ", ".join(sorted(unknown)), "known": ", ".join(kind.known)}
         )
     thing = kind.model._default_manager.filter(slug=entry.get("slug", "")).first()
-    created = thing is None
+    before = _dump_one(kind, thing) if thing else None
     thing = thing or kind.model()
     for name in kind.fields:
         if name in entry:
@@ -179,7 +214,7 @@ def _load_one(kind: DefinedKind, entry: dict[str, Any]) -> tuple[Any, bool]:
     for part in kind.parts:
         if part.after:
             part.load(thing, entry.get(part.name, part.missing))
-    return thing, created
+    return Change(kind.name, thing, before, _dump_one(kind, thing))
 
 
 def plain_value(thing: Any, name: str, value: Any) -> Any:

@@ -1,25 +1,28 @@
 """Why a row matches a rule or does not: each condition with the value it looked at."""
 
 import datetime
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import BooleanField, Case, F, Value, When
+from django.core.exceptions import ValidationError
+from django.db.models import BooleanField, Case, F, Q, QuerySet, Value, When
 from django.utils import timezone
 from django.utils.formats import localize
 from django.utils.translation import gettext as _
 
-from automation.rules.conditions import OR, Question, prepared
+from automation.rules.conditions import Question, grouped, prepared
 from automation.rules.fields import Field
+from automation.rules.keys import key_field
 from automation.rules.rule import BrokenRule, Rule
-from automation.rules.sources import UnknownField
+from automation.rules.sources import Source, UnknownField
 
 
 @dataclass(frozen=True)
 class Explanation:
     """One line of a rule, asked of one row: the line in words, the value that the row has
-    (None where there is none to show), and whether it holds."""
+    (None where there is none to show), what is shown of it, and whether the line holds."""
 
     sentence: str
     value: Any
@@ -29,7 +32,7 @@ class Explanation:
 
     def __str__(self) -> str:
         verdict = _("yes") if self.passed else _("no")
-        return _("%(sentence)s? %(verdict)s: it is %(value)s") % {
+        return _("%(sentence)s? %(verdict)s: %(value)s") % {
             "sentence": self.sentence,
             "verdict": verdict,
             "value": self.shown,
@@ -51,26 +54,37 @@ def explain(rule: Rule, pk: Any, now: datetime.datetime) -> list[Explanation] | 
     if found is None:
         return None if questions or not source.rows([]).filter(pk=pk).exists() else []
     return [
-        Explanation(
-            sentence=question.condition.sentence(source),
-            value=found[f"_value{n}"],
-            shown=shown(question.subject, found[f"_value{n}"], local),
-            passed=found[f"_passed{n}"],
-            joined_by=question.joined_by,
-        )
+        _explained(source, question, found[f"_value{n}"], found[f"_passed{n}"], local)
         for n, question in enumerate(questions)
     ]
 
 
+def _explained(
+    source: Source, question: Question, value: Any, passed: bool, now: datetime.datetime
+) -> Explanation:
+    return Explanation(
+        sentence=question.condition.sentence(source),
+        value=value,
+        shown=question.condition.answer(value, passed) or shown(question.subject, value, now),
+        passed=passed,
+        joined_by=question.joined_by,
+    )
+
+
 def matches(explanations: list[Explanation]) -> bool:
     """Whether the row matches the whole rule."""
-    groups: list[list[bool]] = []
-    for line in explanations:
-        if groups and line.joined_by == OR:
-            groups[-1].append(line.passed)
-        else:
-            groups.append([line.passed])
-    return all(any(group) for group in groups)
+    return all(any(line.passed for line in group) for group in grouped(explanations))
+
+
+def rows_meant(source: Source, text: str) -> QuerySet[Any]:
+    """The rows that people mean by ``text``, the newest first: the one with this number, or
+    those of the person with this address."""
+    meant = Q(pk__in=[])
+    with suppress(ValidationError):
+        meant |= Q(pk=key_field(source.model).to_python(text))
+    if source.recipient:
+        meant |= Q(**{f"{source.recipient}__iexact": text})
+    return source.rows([]).filter(meant).order_by("-pk")
 
 
 def _answer(question: Question) -> Case:

@@ -131,7 +131,7 @@ class AnniversaryCondition(_OfDates):
     kind: ClassVar[str] = "anniversary"
     OPERATORS: ClassVar[list[Operator]] = [
         Operator("anniversary_today", gettext_lazy("has its anniversary today")),
-        Operator("anniversary_in", gettext_lazy("has its anniversary in … days"), "7"),
+        Operator("anniversary_in", gettext_lazy("has its anniversary in … days"), "7", "number"),
     ]
 
     class Meta:

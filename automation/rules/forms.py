@@ -3,7 +3,6 @@
 import zoneinfo
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -17,11 +16,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from automation.rules import dates
-from automation.rules.conditions import Operator
 from automation.rules.definitions import read_condition
-from automation.rules.fields import Field, Kind
-from automation.rules.rule import Condition, Rule, Segment, kinds_of_condition
-from automation.rules.sources import Source, UnknownSource, sources
+from automation.rules.fields import Field
+from automation.rules.offers import Offer
+from automation.rules.rule import Condition, Rule
+from automation.rules.sources import UnknownSource, sources
 
 
 class TextWithSuggestions(forms.TextInput):
@@ -64,112 +63,6 @@ class SourceForm(forms.ModelForm):
             self.fields["time_zone"].widget = TextWithSuggestions(time_zones)
 
 
-@dataclass(frozen=True)
-class Offer:
-    """What the lines of one rule have to choose from, read once for all of them."""
-
-    source: Source
-    segments: list[tuple[str, str]]
-
-    @cached_property
-    def subjects(self) -> dict[str, Field]:
-        """Everything that a condition can be about, by path: fields first."""
-        return {
-            subject.path: subject
-            for model in kinds_of_condition()
-            for subject in model.subjects(self.source)
-        }
-
-    def operators(self, subject: Field) -> list[tuple[str, str]]:
-        return [
-            (f"{model.kind}.{operator.name}", str(operator.label))
-            for model, operator in self._asked_of(subject)
-        ]
-
-    def example(self, subject: Field, name: str) -> str:
-        """What a value of the question looks like; empty if it takes none."""
-        examples = {
-            f"{model.kind}.{operator.name}": operator.example
-            for model, operator in self._asked_of(subject)
-        }
-        return examples.get(name, "")
-
-    def every_operator(self) -> list[tuple[str, str]]:
-        """The page's script narrows them down to those of one subject."""
-        found: dict[str, str] = {}
-        for subject in self.subjects.values():
-            found |= dict(self.operators(subject))
-        return list(found.items())
-
-    def for_script(self) -> dict[str, Any]:
-        """What the page's script needs to narrow a line down, and to show a fitting field for
-        its value."""
-        return {
-            "units": [[unit.value, str(unit.label)] for unit in dates.Unit],
-            "and": _("and"),
-            "subjects": {
-                path: self._subject_for_script(subject) for path, subject in self.subjects.items()
-            },
-        }
-
-    def _asked_of(self, subject: Field) -> list[tuple[type[Condition], Operator]]:
-        return [
-            (model, operator)
-            for model in kinds_of_condition()
-            if subject.path in self._paths[model]
-            for operator in model.operators(subject)
-        ]
-
-    @cached_property
-    def _paths(self) -> dict[type[Condition], set[str]]:
-        return {
-            model: {subject.path for subject in model.subjects(self.source)}
-            for model in kinds_of_condition()
-        }
-
-    @cached_property
-    def _suggestions(self) -> dict[type[Condition], list[tuple[str, str]]]:
-        return {model: model.suggestions(self.source) for model in kinds_of_condition()}
-
-    def _subject_for_script(self, subject: Field) -> dict[str, Any]:
-        asked = self._asked_of(subject)
-        is_choice = subject.kind == Kind.CHOICE
-        return {
-            "kind": str(subject.kind),
-            "operators": [
-                {
-                    "name": f"{model.kind}.{operator.name}",
-                    "label": str(operator.label),
-                    "example": operator.example,
-                    "input": input_for(subject, operator, self._suggestions[model]),
-                }
-                for model, operator in asked
-            ],
-            "choices": [[str(value), str(label)] for value, label in subject.choices]
-            if is_choice
-            else [],
-            "suggestions": [
-                suggestion
-                for model in dict.fromkeys(model for model, _operator in asked)
-                for suggestion in self._suggestions[model]
-            ],
-            "further": sorted({part for model, _operator in asked for part in model.FURTHER}),
-        }
-
-
-def input_for(subject: Field, operator: Operator, suggestions: list[Any]) -> str:
-    """The field that fits a value: the page's script has one for each of these names."""
-    if not operator.example:
-        return ""
-    if operator in dates.ABSOLUTE:
-        return "days" if operator == dates.FROM_TO else "day"
-    if operator in dates.RELATIVE:
-        return "spans" if operator == dates.BETWEEN_AGO else "span"
-    if suggestions:
-        return "suggestions"
-    return "choices" if subject.kind == Kind.CHOICE else "text"
-
-
 #: What a line is written with; what it means is read from all of them together.
 TEXTS = ("field", "operator", "value", "within", "among")
 
@@ -199,7 +92,7 @@ class ConditionLine(forms.ModelForm):
         label=gettext_lazy("of the last"),
         required=False,
         max_length=30,
-        widget=forms.TextInput(attrs={"placeholder": "30 days"}),
+        widget=forms.TextInput(attrs={"placeholder": gettext_lazy("30 days")}),
     )
     among = forms.ChoiceField(label=gettext_lazy("only those in"), required=False)
 
@@ -213,23 +106,26 @@ class ConditionLine(forms.ModelForm):
         self.replaced: Condition | None = None
         if offer is not None:
             self._offer_choices(offer)
-        condition: Any = self.instance
-        if condition.pk:
-            self.initial = {
-                **self.initial,
-                "field": condition.field,
-                "operator": f"{condition.kind}.{condition.operator}",
-                "value": condition.value_text(),
-                **condition.further_parts(),
-            }
+        if self.instance.pk:
+            self.initial = {**self.initial, **self._as_saved(self.instance)}
+
+    def _as_saved(self, condition: Condition) -> dict[str, str]:
+        """The condition as it was written, in the words of the language in use."""
+        operator, value = f"{condition.kind}.{condition.operator}", condition.value_text()
+        further = condition.further_parts()
+        if self.offer is not None:
+            value = self.offer.value_in_this_language(condition.field, operator, value)
+        if "within" in further:
+            further["within"] = dates.in_this_language(further["within"])
+        return {"field": condition.field, "operator": operator, "value": value, **further}
 
     def _offer_choices(self, offer: Offer) -> None:
         chooser: Any = self.fields["field"]
-        chooser.choices = [("", "—"), *_grouped(offer.subjects.values())]
+        chooser.choices = [("", "—"), *offer.fields()]
         operators: Any = self.fields["operator"]
         operators.choices = [("", "—"), *offer.every_operator()]
         among: Any = self.fields["among"]
-        among.choices = [("", "—"), *offer.segments]
+        among.choices = [("", "—"), *((slug, name) for slug, name, _key in offer.segments)]
         path, operator = self.instance.field, self.instance.operator
         if path and path not in offer.subjects:
             # A field that is gone stays visible, so that the line can be mended or removed.
@@ -239,7 +135,7 @@ class ConditionLine(forms.ModelForm):
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
         path, operator = cleaned.get("field"), cleaned.get("operator")
-        if self.offer is None or not path or not operator:
+        if self.offer is None or not path or not operator or "value" in self.errors:
             return cleaned
         subject = self.offer.subjects.get(path)
         if subject is not None:
@@ -308,6 +204,21 @@ class ConditionLine(forms.ModelForm):
         return super().save(commit)
 
 
+class SavedLine(forms.ModelChoiceField):
+    """Which saved line this is: one of those that were read already. Django would read each of
+    them once more, whenever the form is sent, saved or not."""
+
+    lines: Iterable[Condition] = ()
+
+    def to_python(self, value: Any) -> Condition | None:
+        if value in self.empty_values:
+            return None
+        for line in self.lines:
+            if str(line.pk) == str(getattr(value, "pk", value)):
+                return line
+        raise ValidationError(self.error_messages["invalid_choice"], code="invalid_choice")
+
+
 class ConditionLines(BaseInlineFormSet):
     """All lines of a rule, in their order."""
 
@@ -318,7 +229,7 @@ class ConditionLines(BaseInlineFormSet):
             source = sources.get(self.instance.source)
         except UnknownSource:
             return None
-        return Offer(source, list(Segment.objects.values_list("slug", "name")))
+        return Offer.of(source)
 
     def get_form_kwargs(self, index: int | None) -> dict[str, Any]:
         return {**super().get_form_kwargs(index), "offer": self.offer}
@@ -327,6 +238,13 @@ class ConditionLines(BaseInlineFormSet):
         if not hasattr(self, "_queryset"):
             read_what_they_name(super().get_queryset())
         return super().get_queryset()
+
+    def add_fields(self, form: Any, index: int | None) -> None:
+        super().add_fields(form, index)
+        key = form.fields["id"]
+        field = SavedLine(key.queryset, required=False, widget=key.widget, initial=key.initial)
+        field.lines = self.get_queryset()
+        form.fields["id"] = field
 
     def clean(self) -> None:
         super().clean()
@@ -344,6 +262,15 @@ class ConditionLines(BaseInlineFormSet):
                 form.instance.line = form.prefix
                 found.append(form.instance)
         return found
+
+    def unfinished(self) -> list[tuple[str, str]]:
+        """The lines that cannot be asked as they stand: the prefix of each, and what is
+        missing. Empty lines and those marked for removal are none of them."""
+        return [
+            (str(form.prefix), str(next(iter(form.errors.values()))[0]))
+            for form in self.forms
+            if not form.is_valid() and not self._should_delete_form(form)  # type: ignore[attr-defined]
+        ]
 
     def save_existing_objects(self, commit: bool = True) -> list[Any]:
         # Django passes over lines that became another kind: they have no primary key yet.
@@ -384,12 +311,3 @@ def read_what_they_name(conditions: Iterable[Condition]) -> None:
                 prefetch_related_objects(
                     alike, f"{field.name}__conditions" if of_rule else field.name
                 )
-
-
-def _grouped(fields: Iterable[Field]) -> list[tuple[str, Any]]:
-    """Choices of fields: the row's own first, then grouped by relation."""
-    groups: dict[str, list[tuple[str, str]]] = {}
-    for field in fields:
-        groups.setdefault(str(field.group), []).append((field.path, str(field.label)))
-    own = groups.pop("", [])
-    return [*own, *groups.items()]

@@ -5,28 +5,43 @@ another.
 """
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db import OperationalError
 from django.db.models import Count, F, Q, QuerySet
 
-from automation.rules.conditions import Asks, Question, grouped, prepared
-from automation.rules.counting import PATIENCE, Counted, counted, time_limit, was_stopped
+from automation.rules.conditions import Asks, Question, combined, prepared
+from automation.rules.counting import Counted, TooSlow, counted, in_time
 from automation.rules.explaining import shown
+from automation.rules.fields import Kind
 from automation.rules.sources import Source
 
 #: How many of the matching rows are shown.
 ROWS = 5
 
+#: From some rows to those of them that are of more interest.
+Narrow = Callable[[QuerySet[Any]], QuerySet[Any]]
+
 
 @dataclass(frozen=True)
 class SampleRow:
-    """A matching row: the instance, and the values that the conditions look at, in words."""
+    """A matching row: its primary key, the instance, and the values that the conditions look
+    at, in words."""
 
+    pk: Any
     row: Any
     values: list[str]
+
+
+@dataclass(frozen=True)
+class Column:
+    """Something more that is shown of the matching rows: its text (or HTML marked as safe) by
+    primary key."""
+
+    label: Any
+    cells: Mapping[Any, Any]
 
 
 @dataclass(frozen=True)
@@ -42,26 +57,35 @@ class Panel:
     labels: list[str] = field(default_factory=list)
     sample: list[SampleRow] = field(default_factory=list)
 
+    @property
+    def has_more(self) -> bool:
+        """Whether more rows match than are shown."""
+        return self.matching.number is None or self.matching.number > len(self.sample)
 
-def panel(source: Source, conditions: Sequence[Asks], now: datetime.datetime) -> Panel:
-    """The panel of a rule with these conditions. ``now`` is aware and in the rule's time
+
+def panel(
+    source: Source,
+    conditions: Sequence[Asks],
+    now: datetime.datetime,
+    *,
+    show: int = ROWS,
+    first: Narrow | None = None,
+) -> Panel:
+    """The panel of a rule with these conditions, with ``show`` of its rows: the newest, but
+    those that ``first`` leaves of them before others. ``now`` is aware and in the rule's time
     zone. Raises ``UnknownField`` and ``BrokenRule`` as asking the rule would."""
     rows, questions = prepared(source, conditions, now)
-    combined = Q()
-    for group in grouped(questions):
-        either = Q()
-        for question in group:
-            either |= question.q
-        combined &= either
-    matching = rows.filter(combined)
-    total, all_lines, lines = _counts(source, rows, matching, combined, questions)
+    asked = combined(questions)
+    matching = rows.filter(asked)
+    total, all_lines, lines = _counts(source, rows, matching, asked, questions)
+    looked_at = _looked_at(questions)
     return Panel(
         total=total,
         matching=all_lines,
         lines=lines,
         rows=matching,
-        labels=[question.subject.full_label for question in questions],
-        sample=_sample(source, matching, questions, now),
+        labels=[question.subject.full_label for question in looked_at],
+        sample=_sample(source, _first(matching, looked_at, show, first), looked_at, now),
     )
 
 
@@ -69,7 +93,7 @@ def _counts(
     source: Source,
     rows: QuerySet[Any],
     matching: QuerySet[Any],
-    combined: Q,
+    asked: Q,
     questions: list[Question],
 ) -> tuple[Counted, Counted, list[Counted]]:
     named = {
@@ -77,14 +101,12 @@ def _counts(
     }
     everything = {
         "_all_rows": Count("pk"),
-        "_matching_rows": Count("pk", filter=combined or Q(pk__isnull=False)),
+        "_matching_rows": Count("pk", filter=asked or Q(pk__isnull=False)),
     }
     try:
-        with time_limit(rows.db, PATIENCE):
+        with in_time(rows.db):
             found = rows.order_by().aggregate(**everything, **named)
-    except OperationalError as error:
-        if not was_stopped(error):
-            raise
+    except TooSlow:
         unknown = Counted(None, exact=False)
         return counted(source.rows([])), counted(matching), [unknown] * len(questions)
     return (
@@ -94,25 +116,47 @@ def _counts(
     )
 
 
+def _looked_at(questions: list[Question]) -> list[Question]:
+    """The questions that have a value to show, each value once."""
+    found: dict[str, Question] = {}
+    for question in questions:
+        if question.subject.kind != Kind.OTHER:
+            # What an expression stands for depends on more than its name, as on a span of time.
+            known_by = question.condition.field if question.path[0] != "_" else question.path
+            found.setdefault(known_by, question)
+    return list(found.values())
+
+
+def _first(
+    matching: QuerySet[Any], looked_at: list[Question], show: int, first: Narrow | None
+) -> list[tuple[Any, ...]]:
+    """The rows to show, each with its primary key and the values that are looked at."""
+    values = {f"_shown{n}": F(question.path) for n, question in enumerate(looked_at)}
+    found: list[tuple[Any, ...]] = []
+    for narrow in (first, None) if first else (None,):
+        if missing := show - len(found):
+            others = matching.exclude(pk__in=[pk for pk, *_values in found]) if found else matching
+            with suppress(TooSlow), in_time(matching.db):
+                rows = narrow(others) if narrow else others
+                newest = rows.annotate(**values).order_by("-pk").values_list("pk", *values)
+                found += newest[:missing]
+    return found
+
+
 def _sample(
-    source: Source, matching: QuerySet[Any], questions: list[Question], now: datetime.datetime
+    source: Source,
+    found: list[tuple[Any, ...]],
+    looked_at: list[Question],
+    now: datetime.datetime,
 ) -> list[SampleRow]:
-    values = {f"_shown{n}": F(question.path) for n, question in enumerate(questions)}
-    newest = matching.annotate(**values).order_by("-pk").values_list("pk", *values)[:ROWS]
-    try:
-        with time_limit(matching.db, PATIENCE):
-            found = list(newest)
-    except OperationalError as error:
-        if not was_stopped(error):
-            raise
-        return []
     instances = source.model._default_manager.in_bulk([pk for pk, *_values in found])
     return [
         SampleRow(
+            pk,
             instances.get(pk, pk),
             [
                 shown(question.subject, value, now)
-                for question, value in zip(questions, row, strict=True)
+                for question, value in zip(looked_at, row, strict=True)
             ],
         )
         for pk, *row in found

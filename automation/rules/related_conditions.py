@@ -14,6 +14,7 @@ from django.db.models.functions import Coalesce
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from automation.rules import dates
 from automation.rules.conditions import Operator
 from automation.rules.dates import read_span
 from automation.rules.field_conditions import (
@@ -22,9 +23,9 @@ from automation.rules.field_conditions import (
     FieldCondition,
     RelativeDateCondition,
 )
-from automation.rules.fields import Field, Kind
+from automation.rules.fields import Field, Kind, kind_of, walk
 from automation.rules.rule import Condition, Segment
-from automation.rules.sources import Source, UnknownField
+from automation.rules.sources import RelatedList, Source, UnknownField
 
 #: The kinds whose questions can be asked about an aggregate.
 COMPARISONS: list[type[Condition]] = [
@@ -130,10 +131,8 @@ class RelatedCondition(Condition):
         prefix = items.path + LOOKUP_SEP
         kept = Q(**{f"{prefix}pk__isnull": False})
         if self.within:
-            since = read_span(self.within).before(now)
-            kept &= Q(
-                **{f"{prefix}{items.dated_by}__gt": since, f"{prefix}{items.dated_by}__lte": now}
-            )
+            date, spans = _date_of(source, items), [read_span(self.within)]
+            kept &= dates.relative(prefix + date.path, date, "less_than_ago", spans, now)
         if self.among is not None:
             kept &= Q(**{f"{items.path}__in": self.among.rows(now).order_by().values("pk")})
         function = Count if aggregate == "count" else _AGGREGATES[aggregate][0]
@@ -172,7 +171,8 @@ class RelatedCondition(Condition):
         if within.strip():
             if not items.dated_by:
                 raise ValidationError(_("These rows have no date to count from."))
-            self.within = str(read_span(within))
+            date = _date_of(source, items)
+            self.within = str(dates.read_spans(date, dates.LESS_THAN_AGO, within)[0])
         if among.strip():
             segment = Segment.objects.filter(slug=among.strip()).first()
             if segment is None:
@@ -195,6 +195,12 @@ def _aggregates_of(field: Field) -> tuple[str, ...]:
     return _OF_DATES if field.kind in (Kind.DATE, Kind.DATETIME) else ()
 
 
+def _date_of(source: Source, items: RelatedList) -> Field:
+    """The date or moment that the rows of a list go by."""
+    date, _hops = walk(source.list_model(items), items.dated_by)
+    return Field(items.dated_by, label=date.verbose_name, kind=kind_of(date))
+
+
 def _comparison(field: Field, operator: str) -> type[Condition]:
     """The kind of comparison that an operator belongs to."""
     for kind in COMPARISONS:
@@ -203,12 +209,18 @@ def _comparison(field: Field, operator: str) -> type[Condition]:
     raise UnknownField(f"{field.full_label} cannot be asked “{operator}”.")
 
 
+#: The group of fields, in a rule's form, that are about more than the row itself.
+SEGMENTS_AND_HISTORY = gettext_lazy("Segments and history")
+
+
 class SegmentCondition(Condition):
     """Whether the row is in a segment: a whole rule as one line of another."""
 
     kind: ClassVar[str] = "segment"
 
-    SUBJECT: ClassVar[Field] = Field("segment", gettext_lazy("the row"), kind=Kind.OTHER)
+    SUBJECT: ClassVar[Field] = Field(
+        "segment", gettext_lazy("is in a segment"), SEGMENTS_AND_HISTORY, Kind.OTHER
+    )
     OPERATORS: ClassVar[list[Operator]] = [
         Operator("in", gettext_lazy("is in segment"), "regulars"),
         Operator("not_in", gettext_lazy("is not in segment"), "regulars"),
@@ -219,8 +231,8 @@ class SegmentCondition(Condition):
     )
 
     class Meta:
-        verbose_name = gettext_lazy("segment")
-        verbose_name_plural = gettext_lazy("segments")
+        verbose_name = gettext_lazy("membership in a segment")
+        verbose_name_plural = gettext_lazy("memberships in a segment")
 
     @classmethod
     def subjects(cls, source: Source) -> list[Field]:
@@ -238,7 +250,7 @@ class SegmentCondition(Condition):
         return self.SUBJECT
 
     def expression(self, source: Source, now: datetime.datetime) -> Any:
-        return F("pk")
+        return Value(None, output_field=models.BooleanField())  # a row is in it, or is not
 
     def to_q(self, source: Source, now: datetime.datetime, path: str) -> Q:
         inside = Q(pk__in=self.segment.rows(now).order_by().values("pk"))
@@ -251,6 +263,10 @@ class SegmentCondition(Condition):
             else _("not in segment %(segment)s")
         )
         return template % {"segment": self.segment}
+
+    def answer(self, value: Any, passed: bool) -> str:
+        is_inside = passed == (self.operator == "in")
+        return _("is in it") if is_inside else _("is not in it")
 
     def value_text(self) -> str:
         return self.segment.slug

@@ -2,6 +2,8 @@
 
 import datetime
 import zoneinfo
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, ClassVar
 
@@ -80,14 +82,21 @@ class Rule(PolymorphicModel):
     def rows(self, now: datetime.datetime) -> QuerySet[Any]:
         """The rows that match at ``now`` (aware). Raises ``BrokenRule`` if that cannot be asked."""
         source = self.source_or_error()
+        with self.being_asked():
+            try:
+                return language.matching(source, self.conditions.all(), self.local(now))
+            except UnknownField as error:
+                raise BrokenRule(str(error)) from error
+
+    @contextmanager
+    def being_asked(self) -> Iterator[None]:
+        """Inside, a condition that leads back to this rule raises ``BrokenRule``."""
         asking = _asking.get()
         if self.pk in asking:
             raise BrokenRule(_("“%(name)s” is made of itself.") % {"name": self})
         token = _asking.set(asking | {self.pk})
         try:
-            return language.matching(source, self.conditions.all(), self.local(now))
-        except UnknownField as error:
-            raise BrokenRule(str(error)) from error
+            yield
         finally:
             _asking.reset(token)
 
@@ -209,13 +218,25 @@ class Condition(PolymorphicModel):
         return None
 
     def to_q(self, source: Source, now: datetime.datetime, path: str) -> Q:
-        """The question, with its subject at ``path`` of the query."""
-        return self.question(path, self.subject(source), self.operator, self.value, now)
+        """The question, with its subject at ``path`` of the query. Raises ``UnknownField`` if
+        the subject is not asked this any more, as its kind has changed."""
+        known = self.subject(source)
+        if all(offered.name != self.operator for offered in self.operators(known)):
+            raise UnknownField(
+                _("%(field)s cannot be asked “%(operator)s”.")
+                % {"field": known.full_label, "operator": f"{self.kind}.{self.operator}"}
+            )
+        return self.question(path, known, self.operator, self.value, now)
 
     def sentence(self, source: Source) -> str:
         """The condition in words: "status is open"."""
         known = self.subject(source)
         return f"{known.spoken_label} {self.spoken(known, self.operator, self.value)}"
+
+    def answer(self, value: Any, passed: bool) -> str:
+        """What a row has for it, in words. Empty where ``value``, what stands at its subject,
+        says that by itself."""
+        return ""
 
     def copy_to(self, rule: Rule) -> None:
         """Save the same condition once more, for ``rule``."""

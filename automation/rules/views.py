@@ -1,127 +1,200 @@
-"""Which rows match now: the page behind "Look" and "Which match now?"."""
+"""Which rows match now: the page behind "Look" and "Which match now?", the panel beside a
+rule's form, which says the same of the form as it stands, and why a row matches or does not."""
 
 import datetime
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from django.contrib import admin
-from django.contrib.admin.utils import unquote
+from django.contrib.admin.utils import label_for_field, unquote
 from django.core.exceptions import PermissionDenied
-from django.db.models import F, prefetch_related_objects
+from django.db.models import prefetch_related_objects
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.template.response import TemplateResponse
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 from django.utils.html import format_html
+from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 
-from automation.rules.conditions import Question, prepared
-from automation.rules.counting import counted
-from automation.rules.explaining import shown
-from automation.rules.fields import Kind
+from automation.rules import plain
+from automation.rules.conditions import Asks, grouped
+from automation.rules.counting import TooSlow, in_time
+from automation.rules.explaining import Explanation, explain, matches, rows_meant
 from automation.rules.forms import read_what_they_name
 from automation.rules.models import BrokenRule, Rule
-from automation.rules.panel import panel
-from automation.rules.sources import UnknownField
+from automation.rules.panel import ROWS, Panel, panel
+from automation.rules.sources import Source, UnknownField
 
 if TYPE_CHECKING:
     from automation.rules.admin import RuleAdmin
 
-ROWS = 20
+#: How many of the matching rows the page of its own shows, and of those that share an address.
+ROWS_OF_PAGE = 20
 
 
-def preview(model_admin: admin.ModelAdmin, request: HttpRequest, object_id: str) -> HttpResponse:
+def preview(model_admin: "RuleAdmin", request: HttpRequest, object_id: str) -> HttpResponse:
     """How many rows match and the first of them, with the values the conditions look at."""
-    rule = model_admin.get_object(request, unquote(object_id))
-    if rule is None:
-        raise Http404
-    if not model_admin.has_view_permission(request, rule):
-        raise PermissionDenied
+    rule = _visible(model_admin, request, object_id)
+    prefetch_related_objects([rule], "conditions")
+    conditions = list(rule.conditions.all())
+    read_what_they_name(conditions)
     context = {
         **model_admin.admin_site.each_context(request),
         "opts": model_admin.opts,
         "rule": rule,
         "title": _("Which match now?"),
-        **matches(rule, timezone.now()),
+        "sentence": rule.sentence(),
+        **_who_matches(model_admin, request, rule, conditions, timezone.now(), ROWS_OF_PAGE),
     }
-    return TemplateResponse(request, "admin/automation_rules/preview.html", context)
+    if "panel" in context:
+        url, shown = model_admin.url_of("why", rule), context["panel"].sample
+        whys = [f"{url}?{urlencode({'row': sample.pk})}" for sample in shown]
+        context["rows"] = [
+            (row, [*values, format_html('<a href="{}">{}</a>', why, _("Why?"))])
+            for (row, values), why in zip(context["rows"], whys, strict=True)
+        ]
+        context["explains"] = True
+    return TemplateResponse(request, model_admin.preview_template, context)
+
+
+def why(model_admin: "RuleAdmin", request: HttpRequest, object_id: str) -> HttpResponse:
+    """Why a row matches, or does not: each condition with the value that the row has."""
+    rule = _visible(model_admin, request, object_id)
+    prefetch_related_objects([rule], "conditions")
+    read_what_they_name(rule.conditions.all())
+    asked = plain.text(request.GET.get("row", "")).strip()
+    context = {
+        **model_admin.admin_site.each_context(request),
+        "opts": model_admin.opts,
+        "rule": rule,
+        "title": _("Why, or why not?"),
+        "sentence": rule.sentence(),
+        "asked": asked,
+        **_why(model_admin, request, rule, asked, timezone.now()),
+    }
+    return TemplateResponse(request, model_admin.why_template, context)
 
 
 def live_panel(model_admin: "RuleAdmin", request: HttpRequest, object_id: str) -> HttpResponse:
-    """A piece of the rule's page: how many rows the form means as it stands, saved or not."""
-    rule = model_admin.get_object(request, unquote(object_id))
+    """A piece of the rule's page: what the form means as it stands, saved or not. Nothing is
+    saved here."""
+    rule = _visible(model_admin, request, object_id)
+    if request.method != "POST":
+        return HttpResponseNotAllowed(["POST"])
+    wrong = model_admin.take_unsaved(request, rule)
+    lines = model_admin.unsaved_lines(request, rule)
+    conditions, unfinished = lines.complete(), lines.unfinished()
+    read_what_they_name(conditions)
+    context = {
+        **_who_matches(model_admin, request, rule, conditions, timezone.now(), ROWS, wrong),
+        "unfinished": unfinished,
+        "wrong": [(label_for_field(name, type(rule)), said) for name, said in wrong.items()],
+    }
+    if "panel" in context:
+        counts = context["panel"].lines
+        names = [line.line for line in conditions]  # type: ignore[attr-defined]
+        context["line_counts"] = list(zip(names, counts, strict=True))
+    return TemplateResponse(request, model_admin.panel_template, context)
+
+
+def _visible(model_admin: "RuleAdmin", request: HttpRequest, object_id: str) -> Rule:
+    rule: Rule | None = model_admin.get_object(request, unquote(object_id))
     if rule is None:
         raise Http404
     if not model_admin.has_view_permission(request, rule):
         raise PermissionDenied
-    if request.method != "POST":
-        return HttpResponseNotAllowed(["POST"])
-    context: dict[str, Any] = {}
+    return rule
+
+
+def _who_matches(
+    model_admin: "RuleAdmin",
+    request: HttpRequest,
+    rule: Rule,
+    conditions: Sequence[Asks],
+    now: datetime.datetime,
+    show: int,
+    wrong: dict[str, list[str]] | None = None,
+) -> dict[str, Any]:
+    """The counts and the first rows of ``rule`` with these ``conditions`` for a page, or the
+    reason why there are none. ``wrong`` is what cannot be used of the rule, by field."""
     try:
         source = rule.source_or_error()
-        lines = model_admin.unsaved_conditions(request, rule)
-        found = panel(source, lines, rule.local(timezone.now()))
+        with rule.being_asked():
+            first = model_admin.panel_first(rule, now)
+            found = panel(source, conditions, rule.local(now), show=show, first=first)
+        further = model_admin.panel_further(request, rule, found, now, wrong or {})
     except (BrokenRule, UnknownField) as error:
-        context["error"] = str(error)
-    else:
-        context |= {
-            "source": source,
-            "panel": found,
-            "lines": [
-                (line.line, count)  # type: ignore[attr-defined]
-                for line, count in zip(lines, found.lines, strict=True)
-            ],
-        }
-    return TemplateResponse(request, "admin/automation_rules/panel.html", context)
-
-
-def matches(rule: Rule, now: datetime.datetime) -> dict[str, Any]:
-    """The counts and first rows of ``rule`` at ``now`` (aware) for a page, or the reason why
-    there are none."""
-    prefetch_related_objects([rule], "conditions")
-    read_what_they_name(rule.conditions.all())
-    sentence = rule.sentence()
-    try:
-        source = rule.source_or_error()
-        rows = rule.rows(now)
-        _all, questions = prepared(source, rule.conditions.all(), rule.local(now))
-    except BrokenRule as error:
-        return {"error": str(error), "sentence": sentence}
-    except UnknownField as error:
-        return {"error": str(error), "sentence": sentence}
-    looked_at = _looked_at(questions)
-    columns = {f"_column{n}": F(question.path) for n, question in enumerate(looked_at)}
-    first = list(rows.order_by("-pk").annotate(**columns).values_list("pk", *columns)[:ROWS])
-    instances = source.model._default_manager.in_bulk([values[0] for values in first])
-    local, matching = rule.local(now), counted(rows)
+        return {"error": str(error)}
     return {
-        "sentence": sentence,
         "source": source,
-        "matching": matching,
-        "has_more": matching.number is None or matching.number > len(first),
-        "total": counted(source.rows([])),
-        "fields": [question.subject for question in looked_at],
-        "rows": [
-            (
-                linked(source.model._meta, pk, str(instances.get(pk, pk))),
-                [
-                    shown(question.subject, value, local)
-                    for question, value in zip(looked_at, values, strict=True)
-                ],
-            )
-            for pk, *values in first
-        ],
+        "panel": found,
+        "rows": _rows(found, further.get("columns", [])),
+        **further,
     }
 
 
-def _looked_at(questions: list[Question]) -> list[Question]:
-    """The questions that have a value to show, each value once."""
-    found: dict[str, Question] = {}
-    for question in questions:
-        if question.subject.kind != Kind.OTHER:
-            # What an expression stands for depends on more than its name, as on a span of time.
-            known_by = question.condition.field if question.path[0] != "_" else question.path
-            found.setdefault(known_by, question)
-    return list(found.values())
+def _rows(found: Panel, columns: Sequence[Any]) -> list[tuple[str, list[Any]]]:
+    """Each row as a link, and what is shown of it: first the further ``columns``."""
+    return [
+        (
+            linked(found.rows.model._meta, sample.pk, str(sample.row)),
+            [*(column.cells.get(sample.pk, "–") for column in columns), *sample.values],
+        )
+        for sample in found.sample
+    ]
+
+
+def _why(
+    model_admin: "RuleAdmin", request: HttpRequest, rule: Rule, asked: str, now: datetime.datetime
+) -> dict[str, Any]:
+    """Why the row that ``asked`` means matches or does not, for a page; or which rows it may
+    mean, or what is wrong with it."""
+    try:
+        source = rule.source_or_error()
+        if not asked:
+            return {"source": source}
+        with in_time(source.model._default_manager.db):
+            found = list(rows_meant(source, asked)[:ROWS_OF_PAGE])
+            lines = explain(rule, found[0].pk, now) if len(found) == 1 else None
+    except TooSlow:
+        return {"error": _("It takes too long to find out.")}
+    except BrokenRule as error:
+        return {"error": str(error)}
+    if not found:
+        return {"source": source, "nothing": _nothing_meant(source, asked)}
+    if lines is None:
+        return {"source": source, "candidates": found}
+    (row,) = found
+    return {
+        "source": source,
+        "row": linked(row._meta, row.pk, str(row)),
+        "matches": matches(lines),
+        "lines": _with_alternatives(lines),
+        "missed": len(_missed(lines)),
+        **model_admin.why_further(request, rule, row.pk, now),
+    }
+
+
+def _nothing_meant(source: Source, asked: str) -> str:
+    said = (
+        _("Nothing in %(source)s has the number or the address “%(asked)s”.")
+        if source.recipient
+        else _("Nothing in %(source)s has the number “%(asked)s”.")
+    )
+    return said % {"source": source, "asked": asked}
+
+
+def _missed(lines: Sequence[Explanation]) -> list[Explanation]:
+    """The lines because of which a row does not match."""
+    groups = [group for group in grouped(lines) if not any(line.passed for line in group)]
+    return [line for group in groups for line in group]
+
+
+def _with_alternatives(lines: Sequence[Explanation]) -> list[tuple[Explanation, bool]]:
+    """Each line, and whether an alternative to it is met."""
+    return [
+        (line, any(line.passed for line in group)) for group in grouped(lines) for line in group
+    ]
 
 
 def linked(opts: Any, pk: Any, label: str) -> str:

@@ -1,10 +1,22 @@
 """Editors' templates: Liquid that sees plain data, knows its limits and says what is wrong."""
 
-from automation.rules.templating.checks import ANYTHING, Problem, Shape, check
+from automation.rules.templating.checks import (
+    ANYTHING,
+    Problem,
+    Shape,
+    check,
+    snippets_of,
+    variables_of,
+)
+from automation.rules.templating.errors import TemplateError
+from automation.rules.templating.names import written
+from automation.rules.templating.snippets import Snippets
 from automation.rules.templating.templates import (
     Data,
+    EmptyValue,
+    Rendered,
+    Safe,
     Template,
-    TemplateError,
     parse,
     plain_data,
 )
@@ -12,11 +24,18 @@ from automation.rules.templating.templates import (
 __all__ = [
     "ANYTHING",
     "Data",
+    "EmptyValue",
     "Problem",
+    "Rendered",
+    "Safe",
     "Shape",
+    "Snippets",
     "Template",
     "TemplateError",
     "check",
     "parse",
     "plain_data",
+    "snippets_of",
+    "variables_of",
+    "written",
 ]

@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, Any
 from django.utils.translation import gettext as _
 from liquid import RenderContext
 from liquid.ast import Node
-from liquid.builtin.expressions import FilteredExpression, LoopExpression, StringLiteral
+from liquid.builtin.expressions import (
+    BooleanExpression,
+    FilteredExpression,
+    LoopExpression,
+    StringLiteral,
+)
+from liquid.builtin.expressions.arguments import PositionalArgument
 from liquid.builtin.expressions.filtered import Filter
 from liquid.builtin.expressions.logical import (
     ContainsExpression,
@@ -20,6 +26,8 @@ from liquid.builtin.expressions.logical import (
     GeExpression,
     GtExpression,
     LeExpression,
+    LogicalAndExpression,
+    LogicalOrExpression,
     LtExpression,
     NeExpression,
 )
@@ -27,7 +35,14 @@ from liquid.builtin.expressions.primitive import Blank, Empty, FloatLiteral, Ran
 from liquid.builtin.tags.case_tag import _AnyExpression
 from liquid.expression import Expression
 
-from automation.rules.templating.values import MAX_ITEMS, Refused, text, too_many, whole_number
+from automation.rules.templating.values import (
+    MAX_ITEMS,
+    Refused,
+    holds,
+    text,
+    too_many,
+    whole_number,
+)
 
 if TYPE_CHECKING:
     from automation.rules.templating.runtime import Context
@@ -140,6 +155,27 @@ class _OneOf(_AnyExpression):
         return [True] if any(equal(left, one.evaluate(context)) for one in self.expressions) else []
 
 
+class _Condition(BooleanExpression):
+    __slots__ = ()
+
+    def evaluate(self, context: RenderContext) -> bool:
+        return holds(self.expression.evaluate(context))
+
+
+class _And(LogicalAndExpression):
+    __slots__ = ()
+
+    def evaluate(self, context: RenderContext) -> object:
+        return holds(self.left.evaluate(context)) and holds(self.right.evaluate(context))
+
+
+class _Or(LogicalOrExpression):
+    __slots__ = ()
+
+    def evaluate(self, context: RenderContext) -> object:
+        return holds(self.left.evaluate(context)) or holds(self.right.evaluate(context))
+
+
 # Ranges and loops ---------------------------------------------------------------------------
 
 
@@ -205,20 +241,29 @@ _HARDENED: dict[type, type] = {
     GeExpression: _AtLeast,
     ContainsExpression: _Contains,
     _AnyExpression: _OneOf,
+    BooleanExpression: _Condition,
+    LogicalAndExpression: _And,
+    LogicalOrExpression: _Or,
     RangeLiteral: _Range,
     LoopExpression: _Loop,
 }
 
 
-def harden(nodes: Iterable[Node], context: RenderContext) -> list[Filter]:
+def harden(nodes: Iterable[Node]) -> list[Filter]:
     """Make every expression below ``nodes`` ours. Returns the filters met on the way, so
     that the caller can look whether they exist."""
     found: list[Filter] = []
     for node in nodes:
         for expression in node.expressions():
             _harden(expression, found)
-        found += harden(node.children(context), context)
+        found += harden(inner(node))
     return found
+
+
+def inner(node: Node) -> Iterable[Node]:
+    """The nodes inside ``node``; those of a snippet are not."""
+    context: Any = None  # only nodes that load other templates look at it, ours do not
+    return node.children(context, include_partials=False)
 
 
 def _harden(expression: Expression, found: list[Filter]) -> None:
@@ -229,6 +274,12 @@ def _harden(expression: Expression, found: list[Filter]) -> None:
         # 1.19 is meant as it is written; no binary fraction equals it.
         expression.value = Decimal(expression.token.value)  # type: ignore[attr-defined]
     elif kind is FilteredExpression:
-        found += expression.filters or []  # type: ignore[attr-defined]
+        used = expression.filters or []  # type: ignore[attr-defined]
+        for needed in used:
+            if needed.name == "required" and not needed.args:
+                # A filter sees only its value; its message shall name the variable.
+                name = StringLiteral(needed.token, str(expression.left))  # type: ignore[attr-defined]
+                needed.args = [PositionalArgument(name)]
+        found += used
     for child in expression.children():
         _harden(child, found)

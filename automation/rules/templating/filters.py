@@ -5,22 +5,25 @@ by the caller; a filter checks beforehand only where the result could be many ti
 than what it was made from.
 """
 
-import datetime
 import html
+import inspect
 import re
 from collections.abc import Callable
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Decimal
 from typing import Any
 from urllib.parse import quote_plus, unquote_plus
 
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from markupsafe import Markup, escape
 
+from automation.rules.templating.dates import DATE_FORMS, wrong_form
+from automation.rules.templating.localising import NUMBER_FORMS, no_currency, wrong_currency
 from automation.rules.templating.values import (
     MAX_ITEMS,
     MAX_TEXT,
     Refused,
+    holds,
+    is_empty,
     joined,
     number,
     text,
@@ -215,7 +218,7 @@ def field(item: object, name: object) -> Any:
 
 def _matches(name: object, wanted: object) -> Callable[[Any], bool]:
     if wanted is _MISSING or wanted is None:
-        return lambda item: field(item, name) not in (None, False)
+        return lambda item: holds(field(item, name))
     return lambda item: bool(field(item, name) == wanted)
 
 
@@ -289,39 +292,14 @@ def _size(value: object) -> int:
 def _default(value: Any, instead: object = "", *, allow_false: object = False) -> Any:
     if value is False:
         return value if allow_false is True else instead
-    return instead if value is None or value in ("", [], {}) else value
+    return instead if is_empty(value) else value
 
 
-def _date(value: object, form: object, *, now: object = None) -> str:
-    if value is None or value == "":
-        return ""
-    if value in ("now", "today"):
-        if not isinstance(now, datetime.datetime):
-            raise Refused(_("“%s” is not known here: use a date of the data.") % value)
-        value = now
-    if isinstance(value, str):
-        value = _read_date(value)
-    if isinstance(value, datetime.datetime):
-        value = timezone.localtime(value)
-    elif not isinstance(value, datetime.date | datetime.time):
-        raise Refused(_("A date is needed here."))
-    written = text(form)
-    if len(written) > 200:
-        raise Refused(_("This form of a date is too long."))
-    try:
-        return value.strftime(written)
-    except ValueError:
-        raise Refused(_("“%s” is not a form of a date.") % written) from None
-
-
-def _read_date(value: str) -> datetime.date:
-    try:
-        if len(value) <= 10:
-            return datetime.date.fromisoformat(value)
-        moment = datetime.datetime.fromisoformat(str(value))
-    except ValueError:
-        raise Refused(_("“%s” is not a date.") % value[:40]) from None
-    return moment if moment.tzinfo else timezone.make_aware(moment)
+def _required(value: object, name: object = "") -> object:
+    """``value``, which must not be empty. Without a ``name`` the variable's own is given."""
+    if is_empty(value):
+        raise Refused(_("“%s” is empty.") % text(name))
+    return value
 
 
 # All of them --------------------------------------------------------------------------------
@@ -342,6 +320,16 @@ def _on(convert: Callable[[object], Any], found: Callable[..., Any]) -> Callable
     return lambda value, *args: found(convert(value), *args)
 
 
+_ANY_FILTERS: dict[str, Callable[..., Any]] = {
+    "size": _size,
+    "default": _default,
+    "required": _required,
+    "slice": _slice,
+}
+#: The filters that get the language, as ``localisation``.
+LOCALISED: dict[str, Callable[..., Any]] = {**NUMBER_FORMS, **DATE_FORMS}
+
+
 def filters(as_html: bool) -> dict[str, Callable[..., Any]]:
     """All filters by name, for templates that make HTML or for those that make text."""
     made = {name: _on(text, found) for name, found in _text_filters(as_html).items()}
@@ -350,10 +338,53 @@ def filters(as_html: bool) -> dict[str, Callable[..., Any]]:
         for name, found in _NUMBER_FILTERS.items()
     }
     made |= {name: _on(_items, found) for name, found in _LIST_FILTERS.items()}
-    return made | {"size": _size, "default": _default, "slice": _slice, "date": _date}
+    return made | _ANY_FILTERS | LOCALISED
 
 
-#: What kind of value a filter takes, for the check before rendering.
+# For the check before rendering -------------------------------------------------------------
+
+#: What kind of value a filter takes.
 TEXT_FILTERS = frozenset(_text_filters(False))
 NUMBER_FILTERS = frozenset(_NUMBER_FILTERS)
 LIST_FILTERS = frozenset(_LIST_FILTERS)
+
+
+def _argument_counts(found: Callable[..., Any]) -> tuple[int, int]:
+    """How many arguments a filter needs and takes, after its value."""
+    parameters = inspect.signature(found).parameters.values()
+    kinds = [
+        parameter.default for parameter in parameters if parameter.kind != parameter.KEYWORD_ONLY
+    ]
+    return kinds.count(inspect.Parameter.empty) - 1, len(kinds) - 1
+
+
+#: How many arguments each filter needs and takes.
+ARGUMENTS = {
+    name: _argument_counts(found)
+    for name, found in (
+        _text_filters(False) | _NUMBER_FILTERS | _LIST_FILTERS | _ANY_FILTERS | LOCALISED
+    ).items()
+}
+
+
+def wrong_arguments(name: str, count: int) -> str:
+    """What is wrong with ``count`` arguments for the filter ``name``; "" if nothing is."""
+    least, most = ARGUMENTS[name]
+    if name == "money" and not count:
+        return no_currency()
+    if count < least:
+        return _("“%(name)s” needs more after it: %(name)s: …") % {"name": name}
+    if count > most:
+        return (
+            _("There is too much after “%s:”.") % name
+            if most
+            else _("“%s” takes nothing after it.") % name
+        )
+    return ""
+
+
+def wrong_constant(name: str, value: str) -> str:
+    """What is wrong with the text ``value`` after the filter ``name``; "" if nothing is."""
+    if name == "money":
+        return wrong_currency(value)
+    return wrong_form(value) if name in DATE_FORMS else ""

@@ -11,8 +11,18 @@ import re
 from collections.abc import Iterator
 
 from django.utils.translation import gettext as _
-from liquid import Token
-from liquid.token import TOKEN_COMMENT, TOKEN_CONTENT, TOKEN_EXPRESSION, TOKEN_OUTPUT, TOKEN_TAG
+from liquid import Token, TokenStream
+from liquid.builtin.expressions._tokenize import _keywords
+from liquid.token import (
+    TOKEN_COMMENT,
+    TOKEN_CONTENT,
+    TOKEN_DOT,
+    TOKEN_EXPRESSION,
+    TOKEN_OUTPUT,
+    TOKEN_REQUIRED,
+    TOKEN_TAG,
+    TOKEN_WORD,
+)
 
 from automation.rules.templating.values import Refused
 
@@ -25,6 +35,10 @@ MAX_NESTING = 30
 MAX_EXPRESSION = 4_000
 MAX_BRACKETS = 50
 
+#: Words that Liquid uses itself: a variable of such a name is written ``['limit']``.
+#: ``required`` belongs to a tag that there is not here; here it is a filter.
+KEYWORDS: frozenset[str] = frozenset(_keywords) - {TOKEN_REQUIRED}
+
 BLOCKS = frozenset({"if", "unless", "case", "for", "tablerow", "capture", "ifchanged"})
 _PARTS = {
     "else": frozenset({"if", "unless", "case", "for"}),
@@ -33,7 +47,7 @@ _PARTS = {
 }
 _INSIDE_LOOPS = frozenset({"break", "continue"})
 _SINGLE = frozenset(
-    {"assign", "cycle", "increment", "decrement", "echo", "liquid", "#", "comment", "raw"}
+    {"assign", "cycle", "increment", "decrement", "echo", "liquid", "#", "comment", "raw", "render"}
 )
 TAGS = BLOCKS | _SINGLE | _INSIDE_LOOPS
 _KNOWN = TAGS | _PARTS.keys() | {f"end{name}" for name in BLOCKS | {"comment", "raw"}}
@@ -250,6 +264,8 @@ class _Lexer:
 
 
 def _unknown_tag(name: str) -> str:
+    if name == "include":
+        return _('There is no tag “include”. Write {% render "…" %} with the name of a snippet.')
     known = _KNOWN if name.startswith("end") else TAGS | _PARTS.keys()
     near = difflib.get_close_matches(name[:40], sorted(known), 1)
     if near:
@@ -278,3 +294,17 @@ def liquid_lines(value: str, token: Token) -> Iterator[Token]:
             if rest:
                 yield Token(TOKEN_EXPRESSION, rest, at + len(bare) - len(rest), token.source)
         start += len(line) + 1
+
+
+class Stream(TokenStream):
+    """The tokens of a template. What follows a dot in an expression is a name, whatever else
+    Liquid uses that word for: ``order.limit``."""
+
+    def into_inner(self, *, tag: Token | None = None, eat: bool = True) -> TokenStream:
+        inner = super().into_inner(tag=tag, eat=eat)
+        before = ""
+        for index, token in enumerate(inner.tokens):
+            if token.kind == TOKEN_REQUIRED or (before == TOKEN_DOT and token.kind in KEYWORDS):
+                inner.tokens[index] = token._replace(kind=TOKEN_WORD)
+            before = token.kind
+        return inner

@@ -1,20 +1,21 @@
 """The machine that editors' templates run on: python-liquid with every door locked.
 
-Two environments, one for HTML and one for text. No loader, so nothing can be included; no
-``now``, so a template says the same whenever it is rendered; and a context that reaches
-items of mappings and lists and nothing else, counts what loops and variables cost, and
-looks at the clock.
+Two environments, one for HTML and one for text. No loader, so nothing can be included but the
+snippets that were found beforehand; no ``now``, so a template says the same whenever it is
+rendered; and a context that reaches items of mappings and lists and nothing else, counts what
+loops, snippets and variables cost, looks at the clock, and notes which values were empty.
 """
 
 import difflib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, TextIO
+from typing import Any, NamedTuple, TextIO
 
 from django.utils.translation import gettext as _
 from liquid import Environment, RenderContext, Token
 from liquid.ast import Node
 from liquid.builtin import content, illegal, output
+from liquid.builtin.expressions import FilteredExpression, Path
 from liquid.builtin.tags import (
     assign_tag,
     capture_tag,
@@ -37,16 +38,21 @@ from liquid.mode import Mode
 from liquid.parser import get_parser
 from liquid.stream import TokenStream
 from liquid.tag import Tag
+from liquid.token import TOKEN_OUTPUT
 from liquid.utils import ReadOnlyChainMap
 
-from automation.rules.templating.filters import filters
-from automation.rules.templating.lexer import MAX_NESTING, liquid_lines, tokens
+from automation.rules.templating.dates import DATE_FORMS
+from automation.rules.templating.filters import LOCALISED, filters
+from automation.rules.templating.lexer import MAX_NESTING, Stream, liquid_lines, tokens
+from automation.rules.templating.localising import Localisation
+from automation.rules.templating.snippets import MAX_DEPTH, MAX_RENDERED, RenderTag
 from automation.rules.templating.values import (
     MAX_TEXT,
     MAX_VARIABLES,
     Data,
     Refused,
     bounded,
+    is_empty,
     markup,
     text,
     too_long,
@@ -56,6 +62,8 @@ from automation.rules.templating.values import (
 MAX_ITERATIONS = 100_000
 #: How many seconds a template may take.
 MAX_SECONDS = 2.0
+#: How many empty values one rendering notes.
+MAX_NOTED = 100
 
 _LOOP_VARIABLES = (for_tag.ForLoop, tablerow_tag.TableRow)
 _TAGS: tuple[type[Tag], ...] = (
@@ -74,6 +82,7 @@ _TAGS: tuple[type[Tag], ...] = (
     increment_tag.IncrementTag,
     inline_comment_tag.InlineCommentTag,
     liquid_tag.LiquidTag,
+    RenderTag,
     tablerow_tag.TablerowTag,
     unless_tag.UnlessTag,
 )
@@ -82,13 +91,14 @@ _TAGS: tuple[type[Tag], ...] = (
 class Buffer:
     """What a template writes to: text of a bounded length. Half a character is no error."""
 
-    def __init__(self) -> None:
+    def __init__(self, longest: int = MAX_TEXT) -> None:
         self.parts: list[str] = []
         self.size = 0
+        self.longest = longest
 
     def write(self, part: str) -> int:
         self.size += len(part)
-        if self.size > MAX_TEXT:
+        if self.size > self.longest:
             raise too_long()
         self.parts.append(part)
         return len(part)
@@ -97,13 +107,47 @@ class Buffer:
         return "".join(self.parts)
 
 
+class Noted(NamedTuple):
+    """An output that printed nothing: what was to be printed, and where."""
+
+    name: str
+    token: Token
+    snippet: str
+
+
+class _Outer(NamedTuple):
+    """What a snippet must not change of the template around it."""
+
+    variables: Any
+    sizes: dict[str, int]
+    total_size: int
+
+
 class Context(RenderContext):
     """One rendering: its variables and what it has used up."""
 
-    __slots__ = ("deadline", "iterations", "sizes", "token", "total_size")
+    __slots__ = (
+        "deadline",
+        "empty",
+        "iterations",
+        "localisation",
+        "rendered",
+        "sizes",
+        "snippets",
+        "token",
+        "total_size",
+    )
 
-    def __init__(self, template: Any, data: Data, seconds: float) -> None:
+    def __init__(
+        self, template: Any, data: Data, seconds: float, localisation: Localisation
+    ) -> None:
         super().__init__(template, globals=data)
+        self.localisation = localisation
+        #: The snippets that we are in, the innermost last, and how many there have been.
+        self.snippets: list[str] = []
+        self.rendered = 0
+        #: The outputs that printed nothing, each once.
+        self.empty: dict[tuple[int, str], Noted] = {}
         # Without python-liquid's own ``now`` and ``today``.
         self.scope = ReadOnlyChainMap(self.locals, self.globals, self.counters)
         self.deadline = time.perf_counter() + seconds
@@ -112,6 +156,11 @@ class Context(RenderContext):
         self.total_size = 0
         #: Where we are, for an error that does not know itself.
         self.token: Token | None = None
+
+    @property
+    def snippet(self) -> str:
+        """The snippet that we are in; "" in the template itself."""
+        return self.snippets[-1] if self.snippets else ""
 
     def tick(self, token: Token | None = None) -> None:
         """Note where we are; ``Refused`` if the time is over."""
@@ -170,8 +219,10 @@ class Context(RenderContext):
             raise Refused(_("There is no filter “%s”.") % name, token) from None
 
         def bounded_filter(*args: Any, **kwargs: Any) -> object:
-            if name == "date":
-                kwargs["now"] = self.globals.get("now")
+            if name in LOCALISED:
+                kwargs["localisation"] = self.localisation
+                if name in DATE_FORMS:
+                    kwargs["now"] = self.globals.get("now")
             try:
                 return bounded(found(*args, **kwargs))
             except Refused as refused:
@@ -189,6 +240,35 @@ class Context(RenderContext):
         if self.total_size > MAX_VARIABLES:
             raise Refused(_("The variables of this template hold too much."))
         self.locals[key] = val
+
+    def enter_snippet(self, slug: str, handed: dict[str, Any], token: Token) -> _Outer:
+        """Begin a snippet: what it assigns goes to ``handed``, before the outer variables."""
+        self.tick(token)
+        self.rendered += 1
+        if self.rendered > MAX_RENDERED:
+            raise Refused(_("Snippets are used more than %d times.") % MAX_RENDERED, token)
+        outer = _Outer(self.locals, self.sizes, self.total_size)
+        self.snippets.append(slug)
+        self.scope.push(handed)
+        self.locals, self.sizes = handed, {}
+        return outer
+
+    def leave_snippet(self, outer: _Outer, token: Token) -> None:
+        self.snippets.pop()
+        self.scope.pop()
+        self.locals, self.sizes, self.total_size = outer
+        self.token = token
+
+    def note_empty(self, expression: FilteredExpression) -> None:
+        """Note that ``expression`` printed nothing, unless that is what its author wants."""
+        if not isinstance(expression.left, Path) or len(self.empty) >= MAX_NOTED:
+            return
+        for used in expression.filters or []:
+            # default: "" says that nothing is all right; default: another.name does not.
+            if used.name == "default" and not (used.args and isinstance(used.args[0].value, Path)):
+                return
+        noted = Noted(str(expression.left), expression.token, self.snippet)
+        self.empty[(expression.token.start_index, noted.snippet)] = noted
 
     def counted(self, items: Sequence[object], token: Token) -> Iterator[object]:
         """``items`` of a loop, one by one, as long as there is time."""
@@ -215,23 +295,35 @@ def _size(value: object) -> int:
 # Printing -----------------------------------------------------------------------------------
 
 
-def _print(value: object, token: Token, context: RenderContext, buffer: TextIO) -> int:
+def _print(value: object, token: Token, context: RenderContext, buffer: TextIO) -> str:
     try:
-        return buffer.write(markup(value) if context.autoescape else text(value))
+        printed = markup(value) if context.autoescape else text(value)
+        buffer.write(printed)
     except Refused as refused:
         refused.token = refused.token or token
         raise
+    return printed
 
 
 class OutputNode(output.OutputNode):
     __slots__ = ()
 
     def render_to_output(self, context: RenderContext, buffer: TextIO) -> int:
-        return _print(self.expression.evaluate(context), self.expression.token, context, buffer)
+        expression: Any = self.expression
+        printed = _print(expression.evaluate(context), expression.token, context, buffer)
+        if is_empty(printed):
+            ours: Context = context  # type: ignore[assignment]
+            ours.note_empty(expression)
+        return len(printed)
 
 
 class _Output(output.Output):
     node_class = OutputNode
+
+    def parse(self, stream: TokenStream) -> output.OutputNode:
+        token = stream.eat(TOKEN_OUTPUT)
+        inner = stream.into_inner(tag=token, eat=False)
+        return OutputNode(token, FilteredExpression.parse(self.env, inner))
 
 
 class EchoNode(OutputNode):
@@ -250,7 +342,7 @@ class _CycleNode(cycle_tag.CycleNode):
         name = text(self.group.evaluate(context)) if self.group else ""
         key = (name[:200], "" if name else ",".join(map(str, self.args)))
         value = self.args[context.cycle(key, len(self.args)) % len(self.args)]
-        return _print(value.evaluate(context), self.token, context, buffer)
+        return len(_print(value.evaluate(context), self.token, context, buffer))
 
 
 class _CycleTag(cycle_tag.CycleTag):
@@ -263,7 +355,7 @@ class _CycleTag(cycle_tag.CycleTag):
 class LockedEnvironment(Environment):
     # The lexer has refused deeper templates with their place; these are the second line.
     block_nesting_limit = MAX_NESTING + 1
-    context_depth_limit = MAX_NESTING + 10
+    context_depth_limit = (MAX_NESTING + 1) * (MAX_DEPTH + 1) + 10
 
     def setup_tags_and_filters(self, *, extra: bool = False) -> None:
         own: tuple[type[Tag], ...] = (_Output, _EchoTag, _CycleTag)
@@ -276,17 +368,19 @@ class LockedEnvironment(Environment):
 
     def nodes(self, source: str) -> list[Node]:
         """The parsed template. Raises ``Refused`` or another ``LiquidError``."""
-        stream = TokenStream(iter(tokens(source, in_html=self.autoescape)))
+        stream = Stream(iter(tokens(source, in_html=self.autoescape)))
         return get_parser(self).parse(stream)
 
 
 def _placed(tag: type[Tag]) -> type[Tag]:
-    """``tag``, whose errors always know where they are: python-liquid's do not if they are
-    found at the end of an expression."""
+    """``tag``, which reads names as ``Stream`` does, also inside ``{% liquid %}``, and whose
+    errors always know where they are: python-liquid's do not if they are found at the end of
+    an expression."""
 
     class Placed(tag):  # type: ignore[misc, valid-type]
         def get_node(self, stream: TokenStream) -> Node:
             start = stream.current
+            stream.__class__ = Stream
             try:
                 return super().get_node(stream)
             except LiquidError as error:

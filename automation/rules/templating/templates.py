@@ -1,80 +1,76 @@
 """Editors' templates: Liquid that sees plain data, knows its limits and says what is wrong.
 
     template = parse("Hello {{ customer.first_name }}")
-    template.render({"customer": {"first_name": "Ann"}})
+    template.render({"customer": {"first_name": "Ann"}}, language="de")
 
-Nothing but ``TemplateError`` ever comes out of here, whatever the template or the data.
+Nothing but ``TemplateError`` ever comes out of here, whatever the template or the data; only
+what the caller's own ``snippets`` raise is the caller's.
+
+A layout is a template like any other. What it is put around is HTML already, so it is handed
+over as ``Safe``, beside the data; ``check`` makes sure that it is printed exactly once:
+
+    check(layout, shape, html=True, required={"content"})
+    parse(layout, html=True, snippets=snippets).render(
+        data, language="de", extra={"content": Safe(body), "subject": "…", "preheader": "…"}
+    )
 """
 
-import difflib
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from django.utils.translation import gettext as _
-from liquid import BoundTemplate, Token
-from liquid.builtin.expressions import Filter
-from liquid.exceptions import LiquidError, ResourceLimitError
-from liquid.token import TOKEN_EOF, TOKEN_OUTPUT, TOKEN_TAG
+from liquid.exceptions import LiquidError
 
-from automation.rules import plain
 from automation.rules.templating import values
-from automation.rules.templating.expressions import harden
-from automation.rules.templating.runtime import (
-    HTML,
-    MAX_SECONDS,
-    TEXT,
-    Buffer,
-    Context,
-    LockedEnvironment,
+from automation.rules.templating.errors import (
+    TemplateError,
+    position,
+    reason_of,
+    template_error,
+    too_complicated,
+    unknown_filter,
 )
-from automation.rules.templating.values import Data, Refused
+from automation.rules.templating.localising import localisation
+from automation.rules.templating.reading import Parsed, parse_tree
+from automation.rules.templating.runtime import MAX_SECONDS, Buffer, Context, Noted
+from automation.rules.templating.snippets import Snippets, source_of
+from automation.rules.templating.values import MAX_TEXT, Data, Safe
 
-__all__ = ["Data", "Template", "TemplateError", "parse", "plain_data"]
-
-
-class TemplateError(Exception):
-    """What is wrong with a template, in words for whoever wrote it.
-
-    The message names line and column where they are known; both count from 1. ``reason``
-    is the message without them.
-    """
-
-    def __init__(
-        self,
-        message: str,
-        line: int | None = None,
-        column: int | None = None,
-        reason: str = "",
-    ) -> None:
-        super().__init__(message, line, column, reason)
-        self.message = message
-        self.line = line
-        self.column = column
-        self.reason = reason or message
-
-    def __str__(self) -> str:
-        return self.message
+__all__ = ["Data", "EmptyValue", "Rendered", "Safe", "Template", "parse", "plain_data"]
 
 
 def plain_data(data: Mapping[str, Any]) -> Data:
     """``data`` made ready for templates, once for several. Raises ``TemplateError`` if there
     is something in it that templates must not see."""
+    return _plain(data, {})
+
+
+def _plain(data: Mapping[str, Any], extra: Mapping[str, Any]) -> Data:
     try:
-        return values.plain_data(data)
+        return values.with_extra(values.plain_data(data), extra)
     except LiquidError as error:
-        raise TemplateError(_reason(error)) from None
+        raise TemplateError(reason_of(error)) from None
     except Exception as error:
         raise TemplateError(_("The data cannot be read: %s") % str(error)[:200]) from error
 
 
-class Parsed(NamedTuple):
-    """A template in parts."""
+class EmptyValue(NamedTuple):
+    """A variable that was to be printed and had no value. Line and column count from 1, in the
+    template, or in the snippet if one is named."""
 
-    environment: LockedEnvironment
-    bound: BoundTemplate
-    filters: list[Filter]
+    name: str
+    line: int
+    column: int
+    snippet: str = ""
+
+
+class Rendered(NamedTuple):
+    """What a template made, and what was missing in it."""
+
+    text: str
+    empty: tuple[EmptyValue, ...]
 
 
 class Template:
@@ -82,48 +78,90 @@ class Template:
 
     def __init__(self, parsed: Parsed) -> None:
         self._bound = parsed.bound
+        #: The texts of the snippets that it uses, those of its snippets included.
+        self.snippets: Mapping[str, str] = parsed.snippets
 
-    def render(self, data: Mapping[str, Any], *, seconds: float = MAX_SECONDS) -> str:
+    def render(
+        self,
+        data: Mapping[str, Any],
+        *,
+        language: str = "en",
+        extra: Mapping[str, Any] | None = None,
+        seconds: float = MAX_SECONDS,
+    ) -> str:
         """The text that this template makes of ``data``, within ``seconds``.
 
+        Money, numbers and dates are written in ``language`` (any code; English if it is not
+        known), moments in the current time zone (``django.utils.timezone.override``).
+        ``extra`` are more variables, over those of the data; only these can be ``Safe``.
+        What cannot be stored (NUL, half a character) becomes U+FFFD.
+
         Raises ``TemplateError`` for an unknown variable, a value that does not fit, and
-        whatever takes too much time or memory. Moments are shown in the current time zone
-        (``django.utils.timezone.override``). What cannot be stored (NUL, half a character)
-        becomes U+FFFD.
+        whatever takes too much time or memory.
         """
-        context = Context(self._bound, plain_data(data), seconds)
-        buffer = Buffer()
+        return self.render_noting(data, language=language, extra=extra, seconds=seconds).text
+
+    def render_noting(
+        self,
+        data: Mapping[str, Any],
+        *,
+        language: str = "en",
+        extra: Mapping[str, Any] | None = None,
+        seconds: float = MAX_SECONDS,
+    ) -> Rendered:
+        """The same, with the variables that printed nothing although their author did not
+        say that they may, with ``default: ""``. Each place counts once, a hundred at most."""
+        extra = extra or {}
+        plain = _plain(data, extra)
+        context = Context(self._bound, plain, seconds, localisation(str(language)[:40]))
+        # What the program adds itself is not what the template makes.
+        added = sum(len(value.html) for value in extra.values() if type(value) is Safe)
+        buffer = Buffer(MAX_TEXT + added)
         try:
             for node in self._bound.nodes:
                 context.token = node.token
                 node.render(context, buffer)  # type: ignore[arg-type]
-            return buffer.getvalue()
+            return Rendered(buffer.getvalue(), tuple(map(_empty_value, context.empty.values())))
         except LiquidError as error:
-            raise template_error(_reason(error), error.token or context.token) from None
+            reason, token = reason_of(error), error.token or context.token
+            raise template_error(reason, token, context.snippet) from None
         except RecursionError:
-            raise template_error(_too_complicated(), context.token) from None
+            raise template_error(too_complicated(), context.token, context.snippet) from None
         except Exception as error:
-            said = str(error)[:200] or type(error).__name__
-            reason = _("This cannot be rendered: %s") % said
-            raise template_error(reason, context.token) from error
+            reason = _("This cannot be rendered: %s") % (str(error)[:200] or type(error).__name__)
+            raise template_error(reason, context.token, context.snippet) from error
 
 
-def parse(source: str, *, html: bool = False) -> Template:
-    """``source`` ready to be rendered. Raises ``TemplateError`` for a mistake in it.
+def _empty_value(noted: Noted) -> EmptyValue:
+    return EmptyValue(noted.name, *position(noted.token), noted.snippet)
+
+
+def parse(source: str, *, html: bool = False, snippets: Snippets | None = None) -> Template:
+    """``source`` ready to be rendered. Raises ``TemplateError`` for a mistake in it, or in a
+    snippet that it uses.
 
     With ``html`` values are escaped, and entities that a rich editor has put between braces
-    (``&gt;``) are read as what they stand for. Templates are cached by their source.
+    (``&gt;``) are read as what they stand for. ``snippets`` is where ``{% render "slug" %}``
+    finds its texts; without it there are none. Templates are cached by their source and
+    those of their snippets.
     """
-    key = (source, html)
-    if (kept := _cache.get(key)) is not None:
+    if (kept := _cache.get((source, html))) is not None and _is_current(kept, snippets):
         return kept
-    parsed = parse_tree(source, html=html)
-    for used in parsed.filters:
-        if used.name not in parsed.environment.filters:
-            raise template_error(unknown_filter(used.name, parsed.environment), used.token)
+    parsed = parse_tree(source, html=html, snippets=snippets)
+    for error in parsed.errors:
+        raise error
+    for text in parsed.texts.values():
+        for used in text.filters:
+            if used.name not in parsed.environment.filters:
+                reason = unknown_filter(used.name, parsed.environment.filters)
+                raise template_error(reason, used.token, text.slug)
     template = Template(parsed)
-    _cache.keep(key, template)
+    _cache.keep((source, html), template)
     return template
+
+
+def _is_current(template: Template, snippets: Snippets | None) -> bool:
+    return all(source_of(snippets, slug) == text for slug, text in template.snippets.items())
 
 
 class _Cache:
@@ -145,86 +183,15 @@ class _Cache:
     def keep(self, key: tuple[str, bool], template: Template) -> None:
         with self._lock:
             if key in self._kept:
-                return
+                self._length -= _length(key, self._kept.pop(key))
             self._kept[key] = template
-            self._length += len(key[0])
+            self._length += _length(key, template)
             while self._length > self._longest:
-                (source, _html), _template = self._kept.popitem(last=False)
-                self._length -= len(source)
+                self._length -= _length(*self._kept.popitem(last=False))
+
+
+def _length(key: tuple[str, bool], template: Template) -> int:
+    return len(key[0]) + sum(map(len, template.snippets.values()))
 
 
 _cache = _Cache(longest=1_000_000)
-
-
-def parse_tree(source: str, *, html: bool = False) -> Parsed:
-    """The parts of ``source``, whose filters may still be unknown. Raises ``TemplateError``."""
-    environment = HTML if html else TEXT
-    try:
-        nodes = environment.nodes(plain.text(source))
-        bound = BoundTemplate(environment, nodes)
-        return Parsed(environment, bound, harden(nodes, Context(bound, Data(), MAX_SECONDS)))
-    except LiquidError as error:
-        raise template_error(_reason(error), error.token) from None
-    except RecursionError:
-        raise TemplateError(_too_complicated()) from None
-    except Exception as error:
-        raise TemplateError(_("This cannot be read as a template: %s") % error) from error
-
-
-def unknown_filter(name: str, environment: LockedEnvironment) -> str:
-    near = difflib.get_close_matches(name[:40], environment.filters, 1)
-    if not near:
-        return _("There is no filter “%s”.") % name[:40]
-    return _("There is no filter “%(name)s”. Did you mean “%(near)s”?") % {
-        "name": name[:40],
-        "near": near[0],
-    }
-
-
-def template_error(reason: str, token: Token | None) -> TemplateError:
-    """An error at ``token``, or at no place if that has none."""
-    if token is None or token.start_index < 0:
-        return TemplateError(reason)
-    line, column = position(token)
-    return TemplateError(placed(reason, line, column), line, column, reason)
-
-
-def placed(reason: str, line: int, column: int) -> str:
-    return _("Line %(line)d, column %(column)d: %(reason)s") % {
-        "line": line,
-        "column": column,
-        "reason": reason,
-    }
-
-
-def position(token: Token) -> tuple[int, int]:
-    """Line and column of ``token``, both counted from 1."""
-    before = token.source[: token.start_index]
-    return before.count("\n") + 1, len(before) - before.rfind("\n")
-
-
-def _too_complicated() -> str:
-    return _("The template is too complicated.")
-
-
-def _reason(error: LiquidError) -> str:
-    """What python-liquid says to developers, said to editors."""
-    if isinstance(error, Refused):
-        return str(error.message)
-    said, token = str(error.message), error.token
-    found = token.value.strip()[:40] if token else ""
-    if said.startswith("unknown operator") or found == "=":
-        return _("“%s” does not compare anything. Use == != < > <= >= or contains.") % found
-    if "missing expression" in said:
-        return _("Something is missing after “%s”.") % found
-    if "ternary" in said or "not operator" in said or "parentheses" in said:
-        return _("Liquid does not know “%s” here. Use “{%% if … %%}” tags.") % found
-    if found in ("'", '"'):
-        return _("This text is never closed with %s.") % found
-    if isinstance(error, ResourceLimitError):
-        return _too_complicated()
-    if token is None or token.kind in (TOKEN_EOF, TOKEN_TAG, TOKEN_OUTPUT):
-        return _("Something is missing or too much between these braces.")
-    if not found:
-        return _("Liquid does not understand this.")
-    return _("Liquid does not understand “%s” here.") % found

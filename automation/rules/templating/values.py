@@ -8,6 +8,7 @@ or refused before rendering, so that there is nothing to call and no attribute t
 import datetime
 import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from enum import Enum
 from typing import Any
@@ -29,6 +30,9 @@ MAX_ITEMS = 10_000
 MAX_VARIABLES = 2_000_000
 #: Numbers from here on are refused: each multiplication of huge ones is slower than the last.
 MAX_NUMBER = Decimal(10) ** 27
+#: How many digits before or after the point a ``Decimal`` may stand for: 1E-999999999 is a short
+#: number, and a gigabyte when it is written out.
+MAX_EXPONENT = 100
 MAX_DATA_DEPTH = 20
 
 _UNCHANGED = (int, bool, type(None), datetime.date, datetime.time, datetime.timedelta)
@@ -44,6 +48,28 @@ class Refused(LiquidError):
 
 class Data(dict[str, Any]):
     """Plain data that ``plain_data`` has made; it is not made again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Safe:
+    """HTML that the program vouches for: it is printed as it is. There is no way to one from
+    within data, only through the ``extra`` of ``Template.render``."""
+
+    html: str
+
+
+def with_extra(data: Data, extra: Mapping[str, Any]) -> Data:
+    """``data`` with more variables, which hide those of the same name. Here, and nowhere
+    deeper, a value can be ``Safe``."""
+    if not extra:
+        return data
+    made = {
+        name: Markup(plain.text(value.html))
+        if type(value) is Safe
+        else _plain(value, MAX_DATA_DEPTH)
+        for name, value in extra.items()
+    }
+    return Data(data | made)
 
 
 def plain_data(data: Mapping[str, Any]) -> Data:
@@ -90,10 +116,22 @@ def _reduced(value: Any) -> Any:
 
 
 def _sane(value: Decimal) -> Decimal:
-    # 1E+999999 is a short number and a megabyte of digits.
-    if value.is_finite() and abs(value.adjusted()) > 100:
+    if value.is_finite() and abs(value.adjusted()) > MAX_EXPONENT:
         raise Refused(_("The data holds a number that is too large."))
     return value
+
+
+def is_empty(value: object) -> bool:
+    """Whether there is nothing to read: no value, a text of white space, a list of nothing."""
+    if isinstance(value, str):
+        return not value or value.isspace()
+    return value is None or (isinstance(value, list | dict | range) and not value)
+
+
+def holds(value: object) -> bool:
+    """Whether ``value`` alone is a condition that is met. In other Liquid a text without
+    characters and a list without items are, which is what nobody means."""
+    return value is not False and not is_empty(value)
 
 
 def text(value: object) -> str:
@@ -113,7 +151,7 @@ def text(value: object) -> str:
     if isinstance(value, int):
         return str(value)
     if isinstance(value, datetime.datetime):
-        return timezone.localtime(value).strftime("%Y-%m-%d %H:%M")
+        return local(value).strftime("%Y-%m-%d %H:%M")
     if isinstance(value, datetime.time):
         return value.strftime("%H:%M")
     if isinstance(value, range):
@@ -123,6 +161,14 @@ def text(value: object) -> str:
     if isinstance(value, Mapping):
         raise Refused(_("This is a group of values, not one value. Name one of them."))
     return str(value)
+
+
+def local(moment: datetime.datetime) -> datetime.datetime:
+    """``moment`` in the current time zone."""
+    try:
+        return timezone.localtime(moment)
+    except OverflowError:  # the first of January of the year 1, further west
+        raise Refused(_("“%s” is not a date.") % moment.date()) from None
 
 
 def markup(value: object) -> Markup:
@@ -173,12 +219,17 @@ def number(value: object) -> int | Decimal:
         raise Refused(_("A number is needed here."))
     if not -MAX_NUMBER < value < MAX_NUMBER:
         raise Refused(_("This number is too large."))
+    if isinstance(value, Decimal) and abs(value.adjusted()) > MAX_EXPONENT:
+        raise Refused(_("This number has too many digits."))
     return value
 
 
 def _read_number(value: str) -> int | Decimal:
-    shown = value.strip()[:40]
+    bare = value.strip()
+    shown = bare[:40]
     try:
+        if len(bare) > len(shown):
+            raise ValueError
         return int(shown) if shown.lstrip("+-").isdigit() else Decimal(shown)
     except (InvalidOperation, ValueError):
         raise Refused(_("“%s” is not a number.") % shown) from None

@@ -1,14 +1,15 @@
+import datetime
 from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
-from automation.events.models import EventRecord
 from automation.rules.explaining import explain, matches
-from automation.rules.keys import key_text
 from automation.rules.models import BrokenRule
+from automation.rules.templating import TemplateError
 from generators.models import Generator
+from generators.running import standing_event
 
 
 class Command(BaseCommand):
@@ -37,10 +38,16 @@ class Command(BaseCommand):
             mark = "✓" if line.passed else "✗"
             self.stdout.write(f"{mark} {joined:<4}{line.sentence:<60} {line.shown}")
         self.stdout.write("It matches." if matches(lines) else "It does not match.")
-        text = key_text(model._meta.pk.to_python(pk))
-        key = f"{generator.key_prefix()}{text}{generator.key_suffix(now)}"
-        if event := EventRecord.objects.filter(key=key).first():
-            since = f"{generator.local(event.recorded_at):%Y-%m-%d %H:%M}"
-            self.stdout.write(f"It has its event already: {key}, {since}")
+        self._say_event(generator, model._meta.pk.to_python(pk), now)
         if generator.state != "armed":
             self.stdout.write(f"The generator is not armed: {generator.get_state_display()}.")
+
+    def _say_event(self, generator: Generator, pk: Any, now: datetime.datetime) -> None:
+        try:
+            event = standing_event(generator, pk, now)
+        except TemplateError as error:
+            self.stdout.write(f"Its event cannot be made: {error}")
+            return
+        if event is not None:
+            since = f"{generator.local(event.recorded_at):%Y-%m-%d %H:%M}"
+            self.stdout.write(f"It has its event already: {event.key}, {since}")

@@ -7,14 +7,15 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.translation import gettext as _
 
-from automation.demo.benchmark import recording
+from automation.demo.benchmark import recording, rendering
 from automation.demo.benchmark.contenders import CONTENDERS
 
 
 class Command(BaseCommand):
     help = (
-        "Measure the product beside the fastest that the same database can do, in a scratch "
-        "database of its own. Never touches the site's data."
+        "Measure the product: recording beside the fastest that the same database can do, in a "
+        "scratch database of its own; rendering beside its template language alone. Never "
+        "touches the site's data."
     )
     requires_system_checks = ()
 
@@ -46,9 +47,21 @@ class Command(BaseCommand):
             help="a database is made beside this one and removed again (sqlite://: a file)",
         )
         part.add_argument("--json", type=Path, dest="file", help="write the figures there too")
+        part = parts.add_parser("rendering", help="from an event to the bytes of a message")
+        part.add_argument("--mails", type=int, default=300, help="so many in each round (300)")
+        part.add_argument("--repeat", type=int, default=9, help="medians of so many rounds (9)")
+        part.add_argument("--json", type=Path, dest="file", help="write the figures there too")
 
     def handle(self, *, part: str, **options: Any) -> None:
-        self.recording(**options)
+        getattr(self, part)(**options)
+
+    def rendering(self, *, mails: int, repeat: int, file: Path | None, **options: Any) -> None:
+        results = rendering.measure(mails, repeat)
+        sizes = ", ".join(f"{name} {size:,}" for name, size in rendering.sizes().items())
+        self.stdout.write(f"\nBytes of the mail: {sizes}\n\n{rendering.table(results)}\n")
+        if file is not None:
+            figures = {result.step.name: result.seconds for result in results}
+            file.write_text(json.dumps(figures, indent=2) + "\n")
 
     def recording(
         self,

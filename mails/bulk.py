@@ -1,0 +1,42 @@
+"""What can be done with several mails at once from their list."""
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext_lazy, ngettext
+
+from automation.rules.definition_admin import export_response
+
+
+@admin.action(description=gettext_lazy("Switch on"), permissions=["change"])
+def switch_on(model_admin: Any, request: HttpRequest, chosen: QuerySet[Any]) -> None:
+    changed = _switch(request, chosen, is_active=True)
+    said = ngettext("%(count)d is active now.", "%(count)d are active now.", changed)
+    messages.success(request, said % {"count": changed})
+
+
+@admin.action(description=gettext_lazy("Switch off"), permissions=["change"])
+def switch_off(model_admin: Any, request: HttpRequest, chosen: QuerySet[Any]) -> None:
+    changed = _switch(request, chosen, is_active=False)
+    said = ngettext("%(count)d is off now.", "%(count)d are off now.", changed)
+    messages.success(request, said % {"count": changed})
+
+
+def _switch(request: HttpRequest, chosen: QuerySet[Any], *, is_active: bool) -> int:
+    mails = list(chosen.filter(is_active=not is_active))
+    for mail in mails:
+        mail.is_active = is_active
+        mail.save(update_fields=["is_active"])
+    if mails:
+        said = "switched on" if is_active else "switched off"
+        LogEntry.objects.log_actions(request.user.pk or 0, mails, CHANGE, said)
+    return len(mails)
+
+
+@admin.action(description=gettext_lazy("Export"), permissions=["view"])
+def export(model_admin: Any, request: HttpRequest, chosen: QuerySet[Any]) -> HttpResponse:
+    """A file that can be imported elsewhere."""
+    return export_response(chosen)

@@ -1,0 +1,108 @@
+"""Messages in the admin: the outbox and the history, to be read."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.urls import path, reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from django.utils.text import Truncator
+from django.utils.translation import gettext_lazy as _
+
+from automation.events.admin import ReadOnlyAdmin, moment, state_badge
+from automation.events.outbox import State
+from automation.rules.views import linked
+from mails import message_views
+from mails.building import message_id
+from mails.models import Message
+
+
+@admin.register(Message)
+class MessageAdmin(ReadOnlyAdmin):
+    change_form_template = "admin/mails/message.html"
+    list_display = ("when", "recipient", "what", "badge")
+    list_display_links = ("when", "recipient")
+    list_filter = ("state", "mail", "created_at")
+    date_hierarchy = "created_at"
+    search_fields = ("recipient",)
+    search_help_text = _("Search by address")
+    list_select_related = ("mail",)
+    list_per_page = 50
+    ordering = ("-pk",)
+    fields = (
+        "state_now", "recipient", "subject", "the_mail", "the_version", "the_event", "created_at",
+        "not_before", "sent_at", "attempts", "message_id",
+    )  # fmt: skip
+    readonly_fields = ("state_now", "the_mail", "the_version", "the_event", "message_id")
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        """What has a meaning in the message's state."""
+        unset = {name for name in ("subject", "sent_at") if obj and not getattr(obj, name)}
+        if obj and obj.version_id is None:
+            unset.add("the_version")
+        if obj and obj.state != State.QUEUED:
+            unset.add("not_before")
+        return [name for name in self.fields if name not in unset]
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        rows = super().get_queryset(request)
+        if request.resolver_match and request.resolver_match.url_name.endswith("_changelist"):
+            rows = rows.defer("html", "text", "headers")
+        return rows
+
+    def get_urls(self) -> list[Any]:
+        frame = self.admin_site.admin_view(self.frame_view)
+        return [
+            path("<int:pk>/frame/", frame, name="mails_message_frame"),
+            *super().get_urls(),
+        ]
+
+    def frame_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        return message_views.frame(self, request, pk)
+
+    def render_change_form(
+        self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any
+    ) -> Any:
+        context |= message_views.as_sent(request, context["original"])
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    @admin.display(description=_("created"), ordering="created_at")
+    def when(self, message: Message) -> str:
+        return moment(message.created_at)
+
+    @admin.display(description=_("mail"), ordering="mail")
+    def what(self, message: Message) -> str:
+        parts = [format_html("{}", message.subject or message.mail)]
+        if message.subject:
+            parts.append(format_html('<span class="quiet">{}</span>', message.mail))
+        if message.reason:
+            reason = Truncator(message.reason).chars(160)
+            parts.append(format_html('<span class="went-wrong">{}</span>', reason))
+        return format_html_join(SafeString("<br>"), "{}", ((part,) for part in parts))
+
+    @admin.display(description=_("state"), ordering="state")
+    def badge(self, message: Message) -> str:
+        return state_badge(message.state, message.get_state_display())
+
+    @admin.display(description=_("state"))
+    def state_now(self, message: Message) -> str:
+        return format_html("{} {}", self.badge(message), message.reason)
+
+    @admin.display(description=_("mail"))
+    def the_mail(self, message: Message) -> str:
+        return linked(message.mail._meta, message.mail_id, str(message.mail))
+
+    @admin.display(description=_("version"))
+    def the_version(self, message: Message) -> str:
+        version = message.version
+        url = reverse("admin:mails_mail_version", args=[message.mail_id, version.number])
+        return format_html('<a href="{}">{}</a>', url, version)
+
+    @admin.display(description=_("event"))
+    def the_event(self, message: Message) -> str:
+        return linked(message.event._meta, message.event_id, str(message.event))
+
+    @admin.display(description="Message-ID")
+    def message_id(self, message: Message) -> str:
+        return message_id(message.uuid)

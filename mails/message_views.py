@@ -1,0 +1,52 @@
+"""A message as it was sent: its mail, its text, its headers, and what they were made from."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.utils.translation import gettext as _
+
+from automation.events.admin import data_table
+from mails.building import message_id
+from mails.differences import language_name
+from mails.frames import framed
+from mails.models import Message
+from mails.preview import SIZES
+from mails.preview_views import row_link
+
+
+def frame(model_admin: admin.ModelAdmin, request: HttpRequest, pk: int) -> HttpResponse:
+    """The HTML of a message as it was sent, for a sandboxed frame."""
+    message = get_object_or_404(Message, pk=pk)
+    if not model_admin.has_view_permission(request, message):
+        raise PermissionDenied
+    return framed(message.html, dark=bool(request.GET.get("dark")))
+
+
+def as_sent(request: HttpRequest, message: Message) -> dict[str, Any]:
+    """What a message's page shows below its fields."""
+    size = request.GET.get("size", "")
+    event = message.event.as_event()
+    may_see_events = request.user.has_perm("automation_events.view_eventrecord")
+    return {
+        "size": size if size in SIZES else "desktop",
+        "sizes": SIZES.items(),
+        "dark": bool(request.GET.get("dark")),
+        "headers": _headers(message),
+        "language": language_name(message.language) if message.language else "",
+        "row": row_link(event),
+        "values": data_table(event.context) if may_see_events else "",
+    }
+
+
+def _headers(message: Message) -> list[tuple[str, str]]:
+    """The headers that were sent. Of an older release's messages they were not kept."""
+    if not message.headers:
+        return []
+    return [
+        *message.headers.items(),
+        (_("Subject"), message.subject),
+        ("Message-ID", message_id(message.uuid)),
+    ]

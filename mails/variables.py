@@ -1,0 +1,215 @@
+"""What a mail can say: the values that its events know, shown beside the editor.
+
+Each comes with what it means and what it is for one row, so that nobody has to guess.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.utils import timezone
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from django.utils.text import Truncator
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from automation.events.event import GROUP_LENGTH, Event
+from automation.events.groups import producers
+from automation.events.models import template_data
+from automation.rules import plain
+from automation.rules.templating import TemplateError, parse, plain_data
+from mails import samples
+from mails.mail import Mail, zone_of
+
+#: How long the value of the sample may be, in characters.
+SAMPLE_LENGTH = 60
+#: What a loop calls each of the rows that it goes through.
+ITEM = "item"
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One value. ``sample`` is what a mail would say, for the row that was looked at; empty
+    where that row has nothing, or where there is no row."""
+
+    expression: str
+    meaning: str
+    sample: str = ""
+
+    @property
+    def tag(self) -> str:
+        return f"{{{{ {self.expression} }}}}"
+
+
+@dataclass(frozen=True)
+class VariableList:
+    """Rows to go through, with what each of them knows."""
+
+    expression: str
+    meaning: str
+    sample: str
+    fields: tuple[Variable, ...]
+
+    @property
+    def begin(self) -> str:
+        return f"{{% for {ITEM} in {self.expression} %}}"
+
+    @property
+    def end(self) -> str:
+        return "{% endfor %}"
+
+    @property
+    def as_table(self) -> SafeString:
+        titles = format_html_join("", "<th>{}</th>", ((each.meaning,) for each in self.fields))
+        return format_html(
+            '<table border="0" cellpadding="0" cellspacing="0" class="lines"><thead><tr>{}</tr>'
+            "</thead><tbody>{}</tbody></table>",
+            titles,
+            self.as_rows,
+        )
+
+    @property
+    def as_rows(self) -> SafeString:
+        """For a table that is there already."""
+        cells = format_html_join("", "<td>{}</td>", ((each.tag,) for each in self.fields))
+        return format_html("{}<tr>{}</tr>{}", SafeString(self.begin), cells, SafeString(self.end))
+
+    @property
+    def as_list(self) -> SafeString:
+        return format_html("<ul>{}</ul>", self.as_items)
+
+    @property
+    def as_items(self) -> SafeString:
+        """For a list that is there already."""
+        return format_html(
+            "{}<li>{}</li>{}", SafeString(self.begin), self._fields(), SafeString(self.end)
+        )
+
+    @property
+    def as_text(self) -> str:
+        """For the subject, and for plain text."""
+        return (
+            f"{self.begin}{self._fields()}{{% unless forloop.last %}}, {{% endunless %}}{self.end}"
+        )
+
+    def _fields(self) -> str:
+        return " ".join(each.tag for each in self.fields)
+
+
+@dataclass(frozen=True)
+class Variables:
+    """Everything a mail on some events can say. ``sample``: the row whose values are shown."""
+
+    values: tuple[Variable, ...] = ()
+    lists: tuple[VariableList, ...] = ()
+    sample: str = ""
+
+    def __bool__(self) -> bool:
+        return bool(self.values or self.lists)
+
+
+def variables(group: str, *, with_sample: bool = True) -> Variables:
+    """What mails on events of ``group`` can say, with the values of the newest event, or of a
+    row that would make one. A few queries, however many events there are."""
+    asked = producers(group) if group else []
+    event = _newest(group) if with_sample and asked else None
+    teller = _Teller(event)
+    found: dict[str, Variable | VariableList] = {}
+    for producer in asked:
+        for each in teller.listed(producer.shape, ""):
+            found.setdefault(each.expression, each)
+    return Variables(
+        values=tuple(each for each in found.values() if isinstance(each, Variable)),
+        lists=tuple(each for each in found.values() if isinstance(each, VariableList)),
+        sample=_label(event) if event else "",
+    )
+
+
+def _newest(group: str) -> Event | None:
+    found = samples.newest(Mail(group=group), timezone.now(), 1)
+    return found[0] if found else None
+
+
+def _label(event: Event) -> str:
+    return f"{event.row_model.rpartition('.')[2]} {event.row_pk}".strip() or event.key
+
+
+class _Teller:
+    """Says what each variable means, and what it is for ``event``."""
+
+    def __init__(self, event: Event | None) -> None:
+        self.event = event
+        self.data: Mapping[str, Any] = plain_data(template_data(event)) if event else {}
+
+    def listed(self, shape: Mapping[str, Any], prefix: str) -> Iterator[Variable | VariableList]:
+        for name, inner in shape.items():
+            path = f"{prefix}{name}"
+            if isinstance(inner, dict):
+                yield from self.listed(inner, f"{path}.")
+            elif isinstance(inner, list):
+                yield self.list(path, inner[0])
+            else:
+                yield Variable(path, meaning(path, inner), self.value(path, self.data))
+
+    def list(self, path: str, item: Mapping[str, Any]) -> VariableList:
+        rows = self._at(path)
+        first = {ITEM: rows[0]} if rows else {}
+        fields = tuple(
+            Variable(f"{ITEM}.{name}", meaning(name, known), self.value(f"{ITEM}.{name}", first))
+            for name, known in _leaves(item)
+        )
+        count = ngettext("%d entry", "%d entries", len(rows)) % len(rows) if self.data else ""
+        return VariableList(path, path.rpartition(".")[2].replace("_", " "), count, fields)
+
+    def value(self, path: str, data: Mapping[str, Any]) -> str:
+        """As the mail would say it."""
+        if not data or not self.event:
+            return ""
+        language = self.event.language or settings.LANGUAGE_CODE
+        try:
+            with timezone.override(zone_of(self.event)):
+                text = parse(f"{{{{ {path} }}}}").render(data, language=language)
+        except TemplateError:
+            return ""
+        return Truncator(" ".join(text.split())).chars(SAMPLE_LENGTH)
+
+    def _at(self, path: str) -> Any:
+        value: Any = self.data
+        for name in path.split("."):
+            value = value.get(name) if isinstance(value, Mapping) else None
+        return value if isinstance(value, list | tuple) else []
+
+
+def _leaves(shape: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, inner in shape.items():
+        if isinstance(inner, dict):
+            yield from _leaves(inner, f"{prefix}{name}.")
+        elif not isinstance(inner, list):
+            yield f"{prefix}{name}", inner
+
+
+def meaning(path: str, field: Any) -> str:
+    told = {"event.group": _("the event's group"), "event.key": _("the event's key")}
+    label = getattr(field, "full_label", "") or told.get(path, "")
+    return str(label or path.rpartition(".")[2].replace("_", " "))
+
+
+def variables_context(model_admin: admin.ModelAdmin, request: HttpRequest, group: str) -> Any:
+    """What the list beside the editor shows. Values of a row are for those who may see mails."""
+    group = plain.text(group).strip()[:GROUP_LENGTH]
+    may_look = model_admin.has_view_permission(request)
+    return {"group": group, "variables": variables(group, with_sample=may_look)}
+
+
+def variables_view(model_admin: admin.ModelAdmin, request: HttpRequest) -> HttpResponse:
+    """The list for the group that stands in the form, saved or not."""
+    if not (model_admin.has_view_permission(request) or model_admin.has_add_permission(request)):
+        raise PermissionDenied
+    context = variables_context(model_admin, request, request.GET.get("group", ""))
+    return TemplateResponse(request, "admin/mails/variables.html", context)
