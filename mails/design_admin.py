@@ -6,7 +6,7 @@ from django import forms
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.urls import path, reverse
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext_lazy as _
 
 from automation.rules.definition_admin import Importable
@@ -95,7 +95,8 @@ class SnippetAdmin(Importable):
 
     @admin.display(description=_("used by"))
     def used_by(self, snippet: Snippet) -> str:
-        return ", ".join(_link(mail) for mail in users_of_snippet(snippet.slug)) or "–"
+        links = ((_link(mail),) for mail in users_of_snippet(snippet.slug))
+        return format_html_join(", ", "{}", links) or "–"
 
 
 def _link(mail: Mail) -> str:

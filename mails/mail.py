@@ -131,7 +131,7 @@ class Mail(Said, Action):
         default=False,
         help_text=gettext_lazy(
             "Otherwise a mail in which a variable has no value is skipped, and the message says "
-            "which one. A fallback helps: {{ customer.first_name | default: “you” }}."
+            'which one. A fallback helps: {{ customer.first_name | default: "you" }}.'
         ),
     )
 

@@ -23,6 +23,7 @@ from automation.events.event import GROUP_LENGTH, Event
 from automation.events.groups import producers
 from automation.events.models import template_data
 from automation.rules import plain
+from automation.rules.sources import UnknownSource, sources
 from automation.rules.templating import TemplateError, parse, plain_data
 from mails import samples
 from mails.mail import Mail, zone_of
@@ -137,7 +138,12 @@ def _newest(group: str) -> Event | None:
 
 
 def _label(event: Event) -> str:
-    return f"{event.row_model.rpartition('.')[2]} {event.row_pk}".strip() or event.key
+    """The row as people call it; the event's key if it is of no row that is known here."""
+    try:
+        kind = sources.get(event.row_model).model._meta.verbose_name
+    except UnknownSource:
+        return event.key
+    return f"{kind} {event.row_pk}"
 
 
 class _Teller:

@@ -225,7 +225,7 @@ def test_a_value_that_is_often_empty_is_told_with_a_fallback() -> None:
             WARNING,
             "body",
             "“customer.first_name” is empty in 2 of 3 events: without it the mail does not go out. "
-            "Give it a fallback: {{ customer.first_name | default: “…” }}",
+            'Give it a fallback: {{ customer.first_name | default: "…" }}',
         )
     ]
     with_fallback = GREETED.replace("first_name", 'first_name | default: "you"')

@@ -132,6 +132,16 @@ def test_a_chip_between_cells_is_deleted_too(page: Page) -> None:
     assert said(page) == ("<table><tbody><tr><td>1</td><td>22</td>{% endif %}</tr></tbody></table>")
 
 
+def test_a_chip_is_dragged_elsewhere(page: Page) -> None:
+    write(page, "<p>A {{ cart.id }} B</p><p>last</p>")
+    page.mouse.move(0, 0)
+    chip(page, "cart.id").hover()
+    handle = content(page).locator(".cke_widget_drag_handler").first
+    handle.drag_to(content(page).locator("p", has_text="last"))
+    expect(content(page).locator("p", has_text="last").locator(".cke_liquid")).to_have_count(1)
+    assert said(page) == "<p>A B</p><p>last{{ cart.id }}</p>"
+
+
 def test_a_chip_between_rows_moves_by_keyboard(page: Page) -> None:
     body = TABLE.replace("</tbody>", "<tr><td>Total</td></tr></tbody>")
     write(page, body)

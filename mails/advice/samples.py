@@ -115,7 +115,7 @@ def _empty_in(name: str, count: int, total: int, send_incomplete: bool) -> str:
         then = _("the mail goes out with a gap there.")
     else:
         then = _("without it the mail does not go out.")
-    fallback = _("Give it a fallback: %s") % f"{{{{ {name} | default: “…” }}}}"
+    fallback = _("Give it a fallback: %s") % f'{{{{ {name} | default: "…" }}}}'
     return f"{said} {then} {fallback}"
 
 

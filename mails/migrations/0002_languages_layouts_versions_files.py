@@ -75,7 +75,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='mail',
             name='send_incomplete',
-            field=models.BooleanField(default=False, help_text='Otherwise a mail in which a variable has no value is skipped, and the message says which one. A fallback helps: {{ customer.first_name | default: “you” }}.', verbose_name='send it even if a value is missing'),
+            field=models.BooleanField(default=False, help_text='Otherwise a mail in which a variable has no value is skipped, and the message says which one. A fallback helps: {{ customer.first_name | default: "you" }}.', verbose_name='send it even if a value is missing'),
         ),
         migrations.AddField(
             model_name='mail',

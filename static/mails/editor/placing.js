@@ -5,6 +5,7 @@ import { decode, encode, escaped, hasTag, isLogic } from "./liquid.js";
 import { asComment, asSpan, HELD, IMPLIED, INLINE, LINE, MARK, STRUCTURE } from "./source.js";
 
 const EMPTY = "data-liquid-empty";
+const OWN_LINE = "data-liquid-own-line";
 const PICTURE =
   "data:image/svg+xml," +
   encodeURIComponent(
@@ -42,7 +43,8 @@ export function withoutChips(html) {
   for (const copy of reader.content.querySelectorAll("[data-liquid]")) {
     const outer = copy.closest("[data-cke-widget-wrapper]") || copy;
     const tag = decode(copy.dataset.liquid);
-    outer.outerHTML = copy.matches("template") ? asComment(tag) : asSpan(tag);
+    const mark = copy.matches("div") ? ` ${OWN_LINE}=""` : "";
+    outer.outerHTML = copy.matches("template") ? asComment(tag) : asSpan(tag, mark);
   }
   return reader.innerHTML;
 }
@@ -72,6 +74,7 @@ function placeOf(node, pasted) {
   const isRoot = parent.type === CKEDITOR.NODE_DOCUMENT_FRAGMENT || parent.name === "body";
   const holdsBlocks = isRoot || CKEDITOR.dtd[parent.name]?.div;
   if (!holdsBlocks || inLine(node, "previous") || inLine(node, "next")) return "span";
+  if (node.attributes && OWN_LINE in node.attributes) return "div";
   const alone = !parent.children.some(isBlock);
   return alone && (!isRoot || pasted) ? "span" : "div";
 }

@@ -66,7 +66,7 @@ export const INLINE = "liquid-tag";
 const WRITTEN = new RegExp(`<(${LINE}|${INLINE}) data-liquid="([^"]*)"></\\1>`, "g");
 
 export const asComment = (tag) => `<!--${MARK}${encode(tag)}-->`;
-export const asSpan = (tag) => `<span ${HELD}="${encode(tag)}">x</span>`;
+export const asSpan = (tag, mark = "") => `<span ${HELD}="${encode(tag)}"${mark}>x</span>`;
 
 /** `source` as HTML that the editor can take, and whether it can give it back: a condition that
  * opens an element without closing it is no tree. `pasted`: what stands between the braces is
