@@ -2,13 +2,15 @@
 
 import re
 from dataclasses import dataclass
-from email.utils import formataddr
+from email.utils import quote
 
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.utils.translation import gettext as _
 
 _NOT_IN_A_HEADER = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+# What RFC 5322 wants to be quoted in a name.
+_SPECIAL = re.compile(r"""[()<>@,:;".\[\]\\]""")
 # Outside of quotation marks: `"Lee, Ann" <ann@example.com>` is one address.
 _SEPARATOR = re.compile(r"""[,;\r\n](?=(?:[^"]*"[^"]*")*[^"]*$)""")
 
@@ -21,7 +23,11 @@ class Address:
     name: str = ""
 
     def __str__(self) -> str:
-        return formataddr((self.name, self.address)) if self.name else self.address
+        """As people write it; Django encodes it for a header."""
+        if not self.name:
+            return self.address
+        name = f'"{quote(self.name)}"' if _SPECIAL.search(self.name) else self.name
+        return f"{name} <{self.address}>"
 
 
 def read(text: str) -> tuple[list[Address], list[str]]:
