@@ -18,6 +18,7 @@ from automation.events.models import Action
 from automation.rules.admin import RuleAdmin, RuleList, SourceFilter, in_words
 from automation.rules.forms import SourceForm, TextWithSuggestions
 from automation.rules.panel import Narrow, Panel
+from automation.rules.sources import sources
 from generators import bulk, panel, views
 from generators.activity import events_per_day, last_runs, newest_run
 from generators.gates import gates
@@ -42,6 +43,13 @@ class GeneratorForm(SourceForm):
             self.fields["group_template"].widget = TextWithSuggestions(
                 listened_groups, {"maxlength": 500}
             )
+
+    def _post_clean(self) -> None:
+        super()._post_clean()  # type: ignore[misc]
+        # A generator whose source is gone can still be renamed, and its lines removed.
+        is_gone = self.instance.pk and self.instance.source not in dict(sources.choices())
+        if is_gone and "group_template" not in self.changed_data:
+            self.errors.pop("group_template", None)
 
 
 class GeneratorList(RuleList):

@@ -16,7 +16,7 @@ from automation.events.groups import Chunk, Producer
 from automation.events.models import EVENT_SHAPE
 from automation.rules import plain
 from automation.rules.counting import Counted, counted, in_time
-from automation.rules.keys import key_field, key_text
+from automation.rules.keys import key_field, key_meant, key_text
 from automation.rules.models import BrokenRule
 from automation.rules.templating import TemplateError
 from generators.models import Generator
@@ -98,7 +98,7 @@ class GeneratorProducer(Producer):
         """The rows that have this number, or whose event has this key; of a generator with
         keys of its own none is known by its key."""
         number = search.removeprefix(self.key)
-        pks = (self._pk(text) for text in (number, number.rpartition(":")[0]))
+        pks = (self._pk(text) for text in (key_meant(number), number.rpartition(":")[0]))
         # Not pk__in: that lets numbers through that are larger than a database has.
         return reduce(or_, (Q(pk=pk) for pk in pks if pk is not None), Q(pk__in=[]))
 

@@ -6,12 +6,15 @@ from typing import Any
 from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
+from django.core.exceptions import NON_FIELD_ERRORS
+from django.forms.formsets import DELETION_FIELD_NAME
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import path, reverse
 from django.utils.html import format_html
 from django.utils.translation import get_language_info
 from django.utils.translation import gettext_lazy as _
 
+from automation.events.admin import state_badge
 from automation.events.event import GROUP_LENGTH
 from automation.events.groups import producers
 from automation.rules.definition_admin import Importable
@@ -29,6 +32,7 @@ from mails.differences import language_name
 from mails.models import Mail, Variant
 from mails.pages import pages
 from mails.parts import problems
+from mails.shortening import shortened
 from mails.widgets import MailEditor
 
 
@@ -74,6 +78,7 @@ class MailForm(forms.ModelForm):  # type: ignore[type-arg]
         }
         error_messages = {
             "slug": {"unique": _("This short name is taken. Choose another one.")},
+            "group": {"required": _("Name the event group that this is for.")},
         }
 
 
@@ -84,11 +89,26 @@ class VariantForm(forms.ModelForm):  # type: ignore[type-arg]
         widgets = WORDED_WIDGETS
 
 
+class VariantLines(forms.BaseInlineFormSet):  # type: ignore[type-arg]
+    def clean(self) -> None:
+        """A language can be there once, however it is written. Instead of Django's own check,
+        which says so above all lines."""
+        seen: set[str] = set()
+        for form in self.forms:
+            said = getattr(form, "cleaned_data", {})
+            language = "" if said.get(DELETION_FIELD_NAME) else said.get("language", "").lower()
+            if language and language in seen:
+                form.errors.pop(NON_FIELD_ERRORS, None)  # the same, told by the database
+                form.add_error("language", _("The mail has this language already."))
+            seen.add(language)
+
+
 class VariantInline(admin.StackedInline):
     """The mail in further languages. Whoever may change the mail may change them."""
 
     model = Variant
     form = VariantForm
+    formset = VariantLines
     extra = 0
     fields = ("language", "subject", "preheader", "body", "text")
     classes = ("variants",)
@@ -106,7 +126,7 @@ class VariantInline(admin.StackedInline):
 class MailAdmin(Importable):
     form = MailForm
     change_form_template = "admin/mails/change_form.html"
-    list_display = ("name", "group", "subject", "in_languages", "is_active", "preview_link")
+    list_display = ("name", "state", "group", "what_it_says", "in_languages", "preview_link")
     list_filter = ("is_active", "layout")
     search_fields = ("name", "slug", "group", "subject")
     prepopulated_fields = {"slug": ("name",)}
@@ -128,6 +148,12 @@ class MailAdmin(Importable):
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).prefetch_related("variants")
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: Any = None) -> Any:
+        try:
+            return super().get_object(request, object_id, from_field)
+        except OverflowError:  # no database has such a long number
+            return None
 
     def get_urls(self) -> list[Any]:
         wrap = self.admin_site.admin_view
@@ -213,8 +239,19 @@ class MailAdmin(Importable):
         else:  # whoever may only look at the mail
             group = context["original"].group
         context |= variables.variables_context(self, request, group)
-        context |= advice_views.of_page(context)
+        may_write = "group" in form.fields
+        context |= advice_views.of_page(context, may_write=may_write)
         return super().render_change_form(request, context, *args, **kwargs)
+
+    @admin.display(description=_("subject"), ordering="subject")
+    def what_it_says(self, mail: Mail) -> str:
+        return shortened(mail.subject)
+
+    @admin.display(description=_("state"), ordering="is_active")
+    def state(self, mail: Mail) -> str:
+        if mail.is_active:
+            return state_badge("armed", _("active"))
+        return state_badge("paused", _("not active"))
 
     @admin.display(description=_("languages"))
     def in_languages(self, mail: Mail) -> str:

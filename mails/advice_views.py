@@ -5,12 +5,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.exceptions import FieldDoesNotExist, PermissionDenied, ValidationError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.text import capfirst
+from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from mails import samples
@@ -19,6 +20,7 @@ from mails.content import Content
 from mails.differences import language_name
 from mails.mail import templates_of, used_snippets
 from mails.models import Mail, Variant
+from mails.proofreading import WORDED
 
 #: So many events a mail is filled with to see which values are often empty.
 EVENTS = 50
@@ -46,14 +48,17 @@ def page(model_admin: admin.ModelAdmin, request: HttpRequest) -> HttpResponse:
     may_write = model_admin.has_change_permission(request, mail if mail.pk else None)
     if may_write or not mail.pk:
         form, variants = _sent(model_admin, request, mail)
-        told = of_forms(form, variants)
+        shown = context(of_forms(form, variants), still_missing(form))
     else:
-        told = of_saved(mail)
-    return TemplateResponse(request, TEMPLATE, context(told))
+        shown = context(of_saved(mail))
+    return TemplateResponse(request, TEMPLATE, shown)
 
 
-def of_page(page_context: dict[str, Any]) -> dict[str, Any]:
-    """The advice on a mail's page when it is opened, or shown again with its errors."""
+def of_page(page_context: dict[str, Any], *, may_write: bool) -> dict[str, Any]:
+    """The advice on a mail's page when it is opened, or shown again with its errors. Who may
+    only look has no form there: it is of what is saved."""
+    if not may_write:
+        return context(of_saved(page_context["original"]))
     form = page_context["adminform"].form
     variants: Any = next(
         (
@@ -63,7 +68,7 @@ def of_page(page_context: dict[str, Any]) -> dict[str, Any]:
         ),
         (),
     )
-    return context(of_forms(form, variants))
+    return context(of_forms(form, variants), still_missing(form))
 
 
 def tell(request: HttpRequest, mail: Mail) -> None:
@@ -78,7 +83,7 @@ def tell(request: HttpRequest, mail: Mail) -> None:
         messages.warning(request, said % {"count": count})
 
 
-def context(told: Iterable[Told]) -> dict[str, Any]:
+def context(told: Iterable[Told], missing: str = "") -> dict[str, Any]:
     by_level: dict[Level, list[Told]] = {level: [] for level in Level}
     for each in told:
         by_level[each.level].append(each)
@@ -86,7 +91,18 @@ def context(told: Iterable[Told]) -> dict[str, Any]:
         "advice_errors": by_level[Level.ERROR],
         "advice_warnings": by_level[Level.WARNING],
         "advice_hints": by_level[Level.HINT],
+        "advice_missing": missing,
     }
+
+
+def still_missing(form: Any) -> str:
+    """What somebody who writes a mail has not come to yet; empty if all is there."""
+    empty = [
+        label
+        for name, label in (("subject", _("subject")), ("body", _("text")))
+        if not str(form[name].value() or "").strip()
+    ]
+    return _("Still to be written: %s.") % ", ".join(empty) if empty else ""
 
 
 # Of what ------------------------------------------------------------------------------------
@@ -120,6 +136,8 @@ def of_forms(form: Any, variants: Any) -> list[Told]:
     content = replace(mail.content(), wordings=tuple(wordings))
     content = replace(content, snippets=used_snippets(templates_of(wordings, content.design)))
     wrong = {each.field for each in errors}
+    if any(field.rpartition("-")[2] in (*WORDED, "layout") for field in wrong):
+        wrong.add("")  # that the mail cannot be made follows from that
     return errors + [each for each in _told(mail, content, prefixes) if each.field not in wrong]
 
 
@@ -133,7 +151,7 @@ def _told(mail: Mail, content: Content, prefixes: dict[str, str]) -> list[Told]:
     return [
         Told(
             each.level,
-            f"{prefixes.get(each.language, '')}{each.field}",
+            f"{prefixes.get(each.language, '')}{each.field}" if each.field else "",
             _label(Mail, each.field, each.language if several else ""),
             str(each.message),
             each.line,
@@ -157,7 +175,7 @@ def _errors(form: Any, prefix: str, language: str) -> Iterator[Told]:
 def _label(model: Any, name: str, language: str = "") -> str:
     try:
         label: str | Promise = model._meta.get_field(name).verbose_name
-    except LookupError:
+    except FieldDoesNotExist:  # of the form as a whole
         label = ""
     label = capfirst(str(label))
     return f"{label} ({language_name(language)})" if language and label else str(label)

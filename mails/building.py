@@ -50,7 +50,7 @@ def envelope(mail: Mail, content: Content, event: Event, recipient: str) -> Enve
     known = {recipient.casefold()}
 
     def read(template: str) -> tuple[Address, ...]:
-        found, wrong = addresses.read(mail.filled(template, event)) if template else ([], [])
+        found, wrong = addresses.read_each(mail.filled(template, event))
         left_out.extend(wrong)
         return tuple(found)
 

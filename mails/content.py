@@ -25,13 +25,15 @@ class Wording:
 
 @dataclass(frozen=True)
 class Design:
-    """What stands around the wording: a layout's parts. All empty: the built-in one."""
+    """What stands around the wording: a layout's parts. All empty: the built-in one.
+    ``is_own``: the mail names it; it has not only come as the default one."""
 
     name: str = ""
     slug: str = ""
     header: str = ""
     footer: str = ""
     styles: str = ""
+    is_own: bool = False
 
 
 @dataclass(frozen=True)

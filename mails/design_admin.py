@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from automation.rules.definition_admin import Importable
 from mails import bulk, design_views
 from mails.models import Layout, Mail, Snippet
-from mails.proofreading import mails_with, users_of_snippet
+from mails.proofreading import mails_with, relying_on_default, users_of_snippet
 from mails.widgets import MailEditor
 
 
@@ -54,6 +54,11 @@ class LayoutAdmin(Importable):
         for mail in mails_with(form.instance):
             mail.keep_version(request.user)
 
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """The default layout stays while a mail relies on it."""
+        found, count, missing, protected = super().get_deleted_objects(objs, request)
+        return found, count, missing, [*protected, *map(_kept_by, relying_on_default(objs))]
+
     @admin.display(description=_("mails"))
     def used_by(self, layout: Layout) -> str:
         return str(len(mails_with(layout))) if layout.is_default else str(layout.mails.count())
@@ -89,6 +94,12 @@ class SnippetAdmin(Importable):
         for mail in users_of_snippet(form.instance.slug):
             mail.keep_version(request.user)
 
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """What a mail puts in is not deleted."""
+        found, count, missing, protected = super().get_deleted_objects(objs, request)
+        users = users_of_snippet(*(snippet.slug for snippet in objs))
+        return found, count, missing, [*protected, *map(_kept_by, users)]
+
     @admin.display(description=_("put into a mail by"))
     def put_in_by(self, snippet: Snippet) -> str:
         return format_html("<code>{}</code>", snippet.tag)
@@ -97,6 +108,10 @@ class SnippetAdmin(Importable):
     def used_by(self, snippet: Snippet) -> str:
         links = ((_link(mail),) for mail in users_of_snippet(snippet.slug))
         return format_html_join(", ", "{}", links) or "–"
+
+
+def _kept_by(mail: Mail) -> str:
+    return format_html("{}: {}", mail._meta.verbose_name, _link(mail))
 
 
 def _link(mail: Mail) -> str:

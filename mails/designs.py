@@ -4,6 +4,8 @@ from typing import Any, ClassVar
 
 from django.core.exceptions import ValidationError
 from django.db import models, transaction
+from django.db.models.signals import pre_delete
+from django.dispatch import receiver
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -109,11 +111,25 @@ class Snippet(models.Model):
         if errors := problems_of_snippet(self):
             raise ValidationError(errors)
 
-    def delete(self, *args: Any, **kwargs: Any) -> Any:
-        from mails.proofreading import users_of_snippet
 
-        if users := users_of_snippet(self.slug):
-            raise models.ProtectedError(
-                _("It is put into: %s.") % ", ".join(map(str, users)), set(users)
-            )
-        return super().delete(*args, **kwargs)
+# Signals, since these are sent whichever way something is deleted.
+
+
+@receiver(pre_delete, sender=Snippet)
+def _keep_a_snippet_in_use(instance: Snippet, **kwargs: Any) -> None:
+    from mails.proofreading import users_of_snippet
+
+    if users := users_of_snippet(instance.slug):
+        raise models.ProtectedError(
+            _("It is put into: %s.") % ", ".join(map(str, users)), set(users)
+        )
+
+
+@receiver(pre_delete, sender=Layout)
+def _keep_the_default_layout_in_use(instance: Layout, **kwargs: Any) -> None:
+    from mails.proofreading import relying_on_default
+
+    if users := relying_on_default([instance]):
+        raise models.ProtectedError(
+            _("It is used by default, by: %s.") % ", ".join(map(str, users)), set(users)
+        )

@@ -4,6 +4,7 @@ import difflib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -17,8 +18,9 @@ _WORD = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|<[^<>]*>|\s+|\w+|.", re.DOTALL)
 
 #: So many words of an unchanged text are shown before and after a change.
 CONTEXT = 12
-#: Longer texts are compared line by line: comparing words takes the square of their number.
-MAX_WORDS = 5_000
+#: So many lines and words are compared with as many others; more are shown as replaced.
+MOST_LINES = 600
+MOST_WORDS = 250
 
 
 @dataclass(frozen=True)
@@ -87,32 +89,68 @@ def language_name(code: str) -> str:
 
 
 def marked(before: str, after: str) -> SafeString:
-    """Both texts as one, with what went in ``<del>`` and what came in ``<ins>``."""
-    old, new = _words(before), _words(after)
-    if max(len(old), len(new)) > MAX_WORDS:
-        old, new = before.splitlines(keepends=True), after.splitlines(keepends=True)
-    pieces = []
-    matcher = difflib.SequenceMatcher(None, old, new, autojunk=False)
-    codes = matcher.get_opcodes()
-    for index, (what, i, j, k, m) in enumerate(codes):
+    """Both texts as one, with what went in ``<del>`` and what came in ``<ins>``. Lines are
+    compared first, and words only within lines that changed: the time that it takes grows
+    with the square of what is compared."""
+    return format_html_join("", "{}", ((piece,) for piece in _by_lines(before, after)))
+
+
+def _by_lines(before: str, after: str) -> Iterator[str]:
+    old, new = before.splitlines(keepends=True), after.splitlines(keepends=True)
+    if len(old) * len(new) > MOST_LINES**2:
+        yield from _replaced(before, after)
+        return
+    changes = difflib.SequenceMatcher(None, old, new).get_opcodes()
+    for index, (what, i, j, k, m) in enumerate(changes):
+        one, other = "".join(old[i:j]), "".join(new[k:m])
         if what == "equal":
-            same = _shortened(old[i:j], is_first=index == 0, is_last=index == len(codes) - 1)
-            pieces.append(format_html("{}", same))
-            continue
-        if i < j:
-            pieces.append(format_html("<del>{}</del>", "".join(old[i:j])))
-        if k < m:
-            pieces.append(format_html("<ins>{}</ins>", "".join(new[k:m])))
-    return format_html_join("", "{}", ((piece,) for piece in pieces))
+            yield _shortened(one, is_first=index == 0, is_last=index == len(changes) - 1)
+        else:
+            ends = {"is_first": index == 0, "is_last": index == len(changes) - 1}
+            yield from _by_words(one, other, **ends)
 
 
-def _words(text: str) -> list[str]:
-    return _WORD.findall(text)
+def _by_words(before: str, after: str, *, is_first: bool, is_last: bool) -> Iterator[str]:
+    old, new = _WORD.findall(before), _WORD.findall(after)
+    start = _same_at_start(old, new)
+    end = _same_at_start(old[start:][::-1], new[start:][::-1])
+    if start:
+        yield _shortened("".join(old[:start]), is_first=is_first, is_last=False)
+    yield from _in_between(old[start : len(old) - end], new[start : len(new) - end])
+    if end:
+        yield _shortened("".join(old[len(old) - end :]), is_first=False, is_last=is_last)
 
 
-def _shortened(words: list[str], *, is_first: bool, is_last: bool) -> str:
+def _same_at_start(old: list[str], new: list[str]) -> int:
+    pairs = zip(old, new, strict=False)
+    return sum(1 for _pair in takewhile(lambda pair: pair[0] == pair[1], pairs))
+
+
+def _in_between(old: list[str], new: list[str]) -> Iterator[str]:
+    if len(old) * len(new) > MOST_WORDS**2:
+        yield from _replaced("".join(old), "".join(new))
+        return
+    changes = difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes()
+    for what, i, j, k, m in changes:
+        if what == "equal":
+            yield _shortened("".join(old[i:j]), is_first=False, is_last=False)
+        else:
+            yield from _replaced("".join(old[i:j]), "".join(new[k:m]))
+
+
+def _replaced(before: str, after: str) -> Iterator[str]:
+    if before:
+        yield format_html("<del>{}</del>", before)
+    if after:
+        yield format_html("<ins>{}</ins>", after)
+
+
+def _shortened(text: str, *, is_first: bool, is_last: bool) -> str:
+    """A text that stayed the same, with what is near to a change."""
+    words = _WORD.findall(text) if len(text) < 200 * CONTEXT else text.split(" ")
     if len(words) <= 3 * CONTEXT:
-        return "".join(words)
-    start = "" if is_first else "".join(words[:CONTEXT])
-    end = "" if is_last else "".join(words[-CONTEXT:])
-    return f"{start} … {end}"
+        return format_html("{}", text)
+    between = "" if len(text) < 200 * CONTEXT else " "
+    start = "" if is_first else between.join(words[:CONTEXT])
+    end = "" if is_last else between.join(words[-CONTEXT:])
+    return format_html("{} … {}", start, end)

@@ -1,8 +1,11 @@
 """A mail: what it says, in which languages, to whom."""
 
+import html
 import re
+import secrets
 import zoneinfo
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
@@ -41,7 +44,13 @@ language_code = RegexValidator(
     gettext_lazy("Write the language as its code, such as en, de or pt-br."),
 )
 
-_SNIPPET_TAG = re.compile(r"""\{%-?\s*render\s+["']([^"']+)["']""")
+# Stands between two addresses while they are filled. Nobody can guess it, so that no value has
+# it.
+_BETWEEN = secrets.token_hex(16)
+
+# A tag, which may be a ``liquid`` with several in it; and what one puts in.
+_TAG = re.compile(r"\{%(.*?)(?:%\}|\Z)", re.DOTALL)
+_PUT_IN = re.compile(r"""\brender\s*(?:"([^"]+)"|'([^']+)')""")
 
 
 class Said(models.Model):
@@ -165,7 +174,7 @@ class Mail(Said, Action):
         if self.pk:
             wordings += [variant.wording(variant.language) for variant in self.variants.all()]
         layout = self.layout or Layout.default()
-        design = layout.design() if layout else Design()
+        design = replace(layout.design(), is_own=self.layout is not None) if layout else Design()
         attachments = [each.as_file() for each in self.attachments.all()] if self.pk else []
         return Content(
             wordings=tuple(wordings),
@@ -215,7 +224,8 @@ class Mail(Said, Action):
             self.language = content.wordings[0].language
             for name in (*ADDRESS_FIELDS, "from_email", "send_incomplete"):
                 setattr(self, name, getattr(content, name))
-            self.layout = Layout.objects.filter(slug=content.design.slug).first()
+            own = content.design.slug if content.design.is_own else ""
+            self.layout = Layout.objects.filter(slug=own).first()
             self.full_clean()
             self.save()
             self.variants.all().delete()
@@ -242,16 +252,24 @@ class Mail(Said, Action):
         if not self.to:
             return [event.recipient]
         try:
-            found, wrong = addresses.read(self.filled(self.to, event))
+            found, wrong = addresses.read_each(self.filled(self.to, event))
         except TemplateError:
             return [""]  # its message says what is wrong
         return [each.address for each in found] + wrong or [""]
 
-    def filled(self, template: str, event: Event) -> str:
-        """A template of addresses, filled. Raises ``TemplateError``."""
+    def filled(self, template: str, event: Event) -> list[str]:
+        """A template of addresses, filled, as one text for each. They are told apart before
+        they are filled: no value adds an address. Raises ``TemplateError``."""
+        pieces = addresses.split(template)
         if "{" not in template:
-            return template
-        return parse(template).render(self.data(event, event.language))
+            return pieces
+        data = self.data(event, event.language)
+        try:
+            return parse(_BETWEEN.join(pieces)).render(data).split(_BETWEEN)
+        except TemplateError:
+            # Its own places are those that the editor sees.
+            parse(template).render(data)
+            raise
 
     # Checking ---------------------------------------------------------------------------------
 
@@ -303,21 +321,33 @@ def templates_of(wordings: list[Wording], design: Design) -> Iterator[str]:
     yield from (design.header, design.footer)
 
 
-def used_snippets(templates: Iterator[str]) -> dict[str, str]:
-    """The snippets that ``templates`` put in, also by way of each other, by short name."""
+def used_snippets(
+    templates: Iterable[str], known: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """The snippets that ``templates`` put in, also by way of each other, by short name.
+    ``known``: all that there are, if they were read already."""
     found: dict[str, str] = {}
     wanted = _named(templates)
     while missing := wanted - found.keys():
-        read = dict(Snippet.objects.filter(slug__in=missing).values_list("slug", "body"))
+        if known is not None:
+            read = {slug: known[slug] for slug in missing & known.keys()}
+        else:
+            read = dict(Snippet.objects.filter(slug__in=missing).values_list("slug", "body"))
         if not read:
             break
         found |= read
-        wanted = found.keys() | _named(iter(read.values()))
+        wanted = found.keys() | _named(read.values())
     return found
 
 
-def _named(templates: Iterator[str]) -> set[str]:
-    return {name for template in templates for name in _SNIPPET_TAG.findall(template)}
+def _named(templates: Iterable[str]) -> set[str]:
+    return {
+        (one or other).strip()
+        for template in templates
+        for tag in _TAG.findall(template)
+        # A rich editor writes quotation marks as entities.
+        for one, other in _PUT_IN.findall(html.unescape(tag))
+    }
 
 
 def zone_of(event: Event) -> zoneinfo.ZoneInfo:

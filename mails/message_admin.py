@@ -17,6 +17,9 @@ from mails import message_views
 from mails.building import message_id
 from mails.models import Message
 
+#: The headers in which copies were sent, by the field that shows them.
+COPIES = {"copy_to": "Cc", "hidden_copy_to": "Bcc"}
+
 
 @admin.register(Message)
 class MessageAdmin(ReadOnlyAdmin):
@@ -25,16 +28,20 @@ class MessageAdmin(ReadOnlyAdmin):
     list_display_links = ("when", "recipient")
     list_filter = ("state", "mail", "created_at")
     date_hierarchy = "created_at"
-    search_fields = ("recipient",)
-    search_help_text = _("Search by address")
+    search_fields = ("recipient", "subject")
+    search_help_text = _("Search by address or subject")
     list_select_related = ("mail",)
     list_per_page = 50
     ordering = ("-pk",)
     fields = (
-        "state_now", "recipient", "subject", "the_mail", "the_version", "the_event", "created_at",
-        "not_before", "sent_at", "attempts", "message_id",
+        "state_now", "recipient", "copy_to", "hidden_copy_to", "subject", "the_mail",
+        "the_version", "the_event", "created_at", "not_before", "sent_at", "attempts",
+        "message_id",
     )  # fmt: skip
-    readonly_fields = ("state_now", "the_mail", "the_version", "the_event", "message_id")
+    readonly_fields = (
+        "state_now", "copy_to", "hidden_copy_to", "the_mail", "the_version", "the_event",
+        "message_id",
+    )  # fmt: skip
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         """What has a meaning in the message's state."""
@@ -43,6 +50,8 @@ class MessageAdmin(ReadOnlyAdmin):
             unset.add("the_version")
         if obj and obj.state != State.QUEUED:
             unset.add("not_before")
+        headers = obj.headers if obj else {}
+        unset |= {name for name, header in COPIES.items() if not headers.get(header)}
         return [name for name in self.fields if name not in unset]
 
     def get_queryset(self, request: HttpRequest) -> Any:
@@ -88,6 +97,14 @@ class MessageAdmin(ReadOnlyAdmin):
     @admin.display(description=_("state"))
     def state_now(self, message: Message) -> str:
         return format_html("{} {}", self.badge(message), message.reason)
+
+    @admin.display(description=_("copy to (cc)"))
+    def copy_to(self, message: Message) -> str:
+        return str(message.headers.get(COPIES["copy_to"], ""))
+
+    @admin.display(description=_("hidden copy to (bcc)"))
+    def hidden_copy_to(self, message: Message) -> str:
+        return str(message.headers.get(COPIES["hidden_copy_to"], ""))
 
     @admin.display(description=_("mail"))
     def the_mail(self, message: Message) -> str:

@@ -6,10 +6,12 @@ from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
+from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from automation.events.admin import data_table
 from mails.building import message_id
+from mails.content import File
 from mails.differences import language_name
 from mails.frames import framed
 from mails.models import Message
@@ -35,6 +37,7 @@ def as_sent(request: HttpRequest, message: Message) -> dict[str, Any]:
         "sizes": SIZES.items(),
         "dark": bool(request.GET.get("dark")),
         "headers": _headers(message),
+        "attachments": _attachments(request, message),
         "language": language_name(message.language) if message.language else "",
         "row": row_link(event),
         "values": data_table(event.context) if may_see_events else "",
@@ -50,3 +53,16 @@ def _headers(message: Message) -> list[tuple[str, str]]:
         (_("Subject"), message.subject),
         ("Message-ID", message_id(message.uuid)),
     ]
+
+
+def _attachments(request: HttpRequest, message: Message) -> list[tuple[str, str]]:
+    """The files that went along: the name and where it can be looked at; empty if nowhere."""
+    if message.version is None or not message.sent_at:
+        return []
+    may_look = any(request.user.has_perm(f"mails.{may}_mail") for may in ("view", "change"))
+
+    def url(file: File) -> str:
+        return reverse("admin:mails_mail_attachment", args=[message.mail_id, file.digest])
+
+    files = message.version.content.attachments
+    return [(file.name, url(file) if may_look else "") for file in files]

@@ -4,18 +4,22 @@ Templates are checked against every generator whose events reach the mail, so th
 that one of them does not know is an error at once, and not a mail that fails next week.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
-from automation.events.groups import producers
+from automation.events.groups import Producer, overlap, producers
 from automation.events.models import EVENT_SHAPE
 from automation.rules.templating import Problem, check
 from mails import addresses, styles
 
 if TYPE_CHECKING:
+    from django.db.models import QuerySet
+
     from mails.designs import Layout, Snippet
     from mails.mail import Mail, Said
 
@@ -26,6 +30,9 @@ MAIL_SHAPE: dict[str, Any] = {"mail": {"name": None, "language": None}}
 WORDED = {"subject": False, "preheader": False, "body": True, "text": False}
 
 Errors = dict[str, list[str]]
+
+#: Problems, and the mails that have each.
+Told = dict[str, dict["Mail", None]]
 
 
 @dataclass(frozen=True)
@@ -39,13 +46,25 @@ class Checker:
     @classmethod
     def of(cls, mail: "Mail", snippets: Mapping[str, str] | None = None) -> "Checker":
         """For the templates of ``mail``; with ``snippets`` as they would be."""
-        from mails.designs import Snippet
-
         if snippets is None:
-            snippets = dict(Snippet.objects.values_list("slug", "body"))
-        found = [
-            {**MAIL_SHAPE, **producer.shape, **EVENT_SHAPE} for producer in producers(mail.group)
-        ]
+            snippets = _all_snippets()
+        return cls._of(producers(mail.group), snippets)
+
+    @classmethod
+    def of_each(
+        cls, mails: Iterable["Mail"], snippets: Mapping[str, str]
+    ) -> Iterator[tuple["Mail", "Checker"]]:
+        """The same for several mails, with as many queries as for one."""
+        known = producers()
+        for group, of_group in groupby(sorted(mails, key=_group), key=_group):
+            heard = [producer for producer in known if overlap(group, producer.group)]
+            checker = cls._of(heard, snippets)
+            for mail in of_group:
+                yield mail, checker
+
+    @classmethod
+    def _of(cls, heard: Iterable[Producer], snippets: Mapping[str, str]) -> "Checker":
+        found = [{**MAIL_SHAPE, **producer.shape, **EVENT_SHAPE} for producer in heard]
         return cls(tuple(found) or (None,), snippets)
 
     def check(self, template: str, *, html: bool, slug: str = "") -> list[Problem]:
@@ -88,27 +107,26 @@ def problems_of_said(said: "Said", mail: "Mail", checker: Checker | None = None)
 
 def problems_of_layout(layout: "Layout") -> Errors:
     """By field; also what would no longer work in the mails that have this layout."""
-    from mails.designs import Snippet
-
     errors: Errors = {}
     if found := styles.problems(layout.styles):
         errors["styles"] = found
-    snippets = dict(Snippet.objects.values_list("slug", "body"))
+    snippets = _all_snippets()
     for name, problem in _problems_of_parts(layout, Checker((None,), snippets)):
         errors.setdefault(name, []).append(str(problem))
     if errors:
         return errors
-    for mail in mails_with(layout):
-        for name, problem in _problems_of_parts(layout, Checker.of(mail, snippets)):
-            errors.setdefault(name, []).append(_in_mail(mail, problem))
-    return errors
+    told: dict[str, Told] = {}
+    for mail, checker in Checker.of_each(mails_with(layout), snippets):
+        for name, problem in _problems_of_parts(layout, checker):
+            told.setdefault(name, {}).setdefault(str(problem), {})[mail] = None
+    return {name: list(_in_mails(found)) for name, found in told.items()}
 
 
 def problems_of_snippet(snippet: "Snippet") -> Errors:
     """By field; also what would no longer work in the mails that put this snippet in."""
     from mails.designs import Snippet
 
-    snippets = dict(Snippet.objects.values_list("slug", "body"))
+    snippets = _all_snippets()
     before = Snippet.objects.filter(pk=snippet.pk).values_list("slug", flat=True).first()
     errors: Errors = {}
     users = users_of_snippet(before) if before else []
@@ -124,32 +142,68 @@ def problems_of_snippet(snippet: "Snippet") -> Errors:
         errors["body"] = [str(problem) for problem in found]
     if errors:
         return errors
-    for mail in users:
-        checker = Checker.of(mail, snippets)
-        for said in (mail, *mail.variants.all()):
-            for problem in checker.check(said.body, html=True):
-                errors.setdefault("body", []).append(_in_mail(mail, problem))
-    return errors
+    default = _default_layout()
+    told: Told = {}
+    for mail, checker in Checker.of_each(users, snippets):
+        for template in _templates(mail, default):
+            for problem in checker.check(template, html=True):
+                told.setdefault(str(problem), {})[mail] = None
+    return {"body": list(_in_mails(told))} if told else {}
 
 
 def mails_with(layout: "Layout") -> list["Mail"]:
     """The mails that have ``layout``, or would if it were saved as it is."""
     from mails.designs import Layout
-    from mails.mail import Mail
 
-    found = list(Mail.objects.filter(layout=layout)) if layout.pk else []
+    found = list(_mails().filter(layout=layout)) if layout.pk else []
     # While it is the default one, it also is until it is saved.
     if layout.is_default or layout == Layout.default():
-        found += Mail.objects.filter(layout=None)
+        found += _mails().filter(layout=None)
     return found
 
 
-def users_of_snippet(slug: str) -> list["Mail"]:
-    """The mails that put the snippet in, also by way of a layout or another snippet."""
+def relying_on_default(layouts: Iterable["Layout"]) -> list["Mail"]:
+    """The mails that name no layout, if the default one is among ``layouts``."""
+    return list(_mails().filter(layout=None)) if _default_layout() in list(layouts) else []
+
+
+def users_of_snippet(*slugs: str) -> list["Mail"]:
+    """The mails that put one of these snippets in, also by way of a layout or another
+    snippet."""
+    from mails.mail import used_snippets
+
+    snippets, default = _all_snippets(), _default_layout()
+    return [
+        mail
+        for mail in _mails()
+        if not used_snippets(_templates(mail, default), snippets).keys().isdisjoint(slugs)
+    ]
+
+
+def _mails() -> "QuerySet[Mail]":
+    """With all that decides what they say: the same number of queries however many."""
     from mails.mail import Mail
 
-    mails = Mail.objects.prefetch_related("variants").select_related("layout")
-    return [mail for mail in mails if slug in mail.content().snippets]
+    return Mail.objects.select_related("layout").prefetch_related("variants", "attachments")
+
+
+def _templates(mail: "Mail", default: "Layout | None") -> Iterator[str]:
+    """Every template of ``mail`` in which a snippet can stand."""
+    for said in (mail, *mail.variants.all()):
+        yield said.body
+    if layout := mail.layout or default:
+        for name in layout.TEMPLATES:
+            yield getattr(layout, name)
+
+
+def _all_snippets() -> dict[str, str]:
+    from mails.designs import Snippet
+
+    return dict(Snippet.objects.values_list("slug", "body"))
+
+
+def _group(mail: "Mail") -> str:
+    return mail.group.strip()
 
 
 def _problems_of_parts(layout: "Layout", checker: Checker) -> Iterator[tuple[str, Problem]]:
@@ -180,5 +234,11 @@ def _default_layout() -> "Layout | None":
     return Layout.default()
 
 
-def _in_mail(mail: "Mail", problem: Problem) -> str:
-    return _("In the mail “%(mail)s”: %(problem)s") % {"mail": mail, "problem": problem}
+def _in_mails(told: "Told") -> Iterator[str]:
+    """Each problem once, with the mails that have it."""
+    for problem, mails in told.items():
+        sentence = ngettext(
+            "In the mail %(mails)s: %(problem)s", "In the mails %(mails)s: %(problem)s", len(mails)
+        )
+        names = sorted(_("“%s”") % mail for mail in mails)
+        yield sentence % {"mails": ", ".join(names), "problem": problem}

@@ -20,7 +20,6 @@ from django.utils.translation import gettext as _
 
 from automation.events.event import Event, stored_address
 from automation.events.groups import Producer, producers
-from automation.events.models import group_pattern
 from automation.rules import plain
 from automation.rules.models import BrokenRule
 from mails.building import envelope
@@ -101,7 +100,6 @@ class _Work:
         self.proof = proof
         self.mail = proof.mail
         self.content = proof.version.content
-        self.pattern = group_pattern(self.mail.group)
         self.waiting: list[ProofFinding] = []
         self.listed = proof.findings.count()
         self.by_language: dict[str, dict[str, int]] = proof.by_language
@@ -119,7 +117,7 @@ class _Work:
         if proof.started_at is None:
             self._begin(known, timezone.now())
         for producer, event in self._events(known):
-            if self.pattern.fullmatch(event.group):
+            if self.mail.hears(event.group):
                 self._look_at(producer, event)
             proof.done += 1
             if proof.done >= MAX_ROWS:

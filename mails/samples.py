@@ -11,9 +11,10 @@ from django.utils.translation import gettext as _
 
 from automation.events.event import Event, stored_event
 from automation.events.groups import Producer, producers
-from automation.events.models import EventRecord, group_pattern
+from automation.events.models import EventRecord
 from automation.rules import plain
 from automation.rules.counting import Counted, TooSlow, in_time
+from automation.rules.keys import key_meant
 from automation.rules.models import BrokenRule
 from mails.mail import Mail
 
@@ -109,9 +110,8 @@ def named(mail: Mail, name: str, now: datetime.datetime) -> Sample | None:
 def newest(mail: Mail, now: datetime.datetime, most: int) -> list[Event]:
     """The newest recorded events that reach ``mail``; if none happened yet, those of rows that
     match ``now``. Quick: rows are only asked where there are no events, and of few producers."""
-    pattern = group_pattern(mail.group)
     recorded = _recorded(mail)[: 2 * most]
-    found = [record.as_event() for record in recorded if pattern.fullmatch(record.group)][:most]
+    found = [record.as_event() for record in recorded if mail.hears(record.group)][:most]
     for producer in () if found else producers(mail.group)[:ASKED]:
         with suppress(BrokenRule, TooSlow, TypeError, ValueError):
             found += [as_recorded(event) for event in producer.sample(now, most)]
@@ -146,7 +146,7 @@ def _happened(mail: Mail, search: str) -> list[Sample]:
     with in_time(recorded.db):
         if not search:
             return list(_heard(mail, recorded))
-        found = list(_heard(mail, recorded.filter(_exactly(search) | Q(row_pk=search))))
+        found = list(_heard(mail, recorded.filter(_exactly(search) | Q(row_pk=key_meant(search)))))
         # The addresses of all events are read for that: no index knows a part of one.
         others = recorded.filter(recipient__icontains=search)
         others = others.exclude(pk__in=[sample.record for sample in found])
@@ -168,9 +168,8 @@ def _recorded(mail: Mail) -> QuerySet[EventRecord]:
 
 
 def _heard(mail: Mail, recorded: QuerySet[EventRecord]) -> Iterator[Sample]:
-    pattern = group_pattern(mail.group)
     most = READ if "*" in mail.group else SAMPLES
-    heard = (record for record in recorded[:most] if pattern.fullmatch(record.group))
+    heard = (record for record in recorded[:most] if mail.hears(record.group))
     for record in islice(heard, SAMPLES):
         yield _happening(record)
 

@@ -1,5 +1,6 @@
 """The styles of a layout: CSS that editors write, as far as mail can have it."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,6 +20,19 @@ MAX_STYLES = 20_000
 _FORBIDDEN = ("<", "\\", "@import", "@font-face", "@charset", "expression(", "javascript:")
 
 
+#: The most brackets that are open at one place: what reads them goes deeper with each.
+MAX_BRACKETS = 20
+
+_BRACKETS = re.compile(
+    r"""/\*(?:.*?\*/|.*)|"[^"\n]*"?|'[^'\n]*'?|[()\[\]{}]""",
+    re.DOTALL,
+)
+_CLOSING = {"(": ")", "[": "]", "{": "}"}
+
+#: What to write instead of a property that many know from web pages.
+_INSTEAD = {"background": "background-color"}
+
+
 @dataclass(frozen=True)
 class Styles:
     """``inline``: rules that are written into the tags; ``media``: ``@media`` blocks, which
@@ -32,8 +46,18 @@ class Styles:
 @lru_cache(maxsize=256)
 def read(css: str) -> Styles:
     """The parts of ``css``; what ``problems`` complains about is left out."""
+    nothing = Styles("", "", frozenset())
     if any(forbidden in css.lower() for forbidden in _FORBIDDEN) or len(css) > MAX_STYLES:
-        return Styles("", "", frozenset())
+        return nothing
+    if _is_deep(css):
+        return nothing
+    try:
+        return _read(css)
+    except RecursionError:  # brackets that are counted otherwise, as in a broken url()
+        return nothing
+
+
+def _read(css: str) -> Styles:
     inline, media, classes = [], [], set[str]()
     for rule in _rules(css):
         if rule.type == "qualified-rule" and not list(_wrong_declarations(rule)):
@@ -60,17 +84,40 @@ def problems(css: str) -> list[str]:
     ]
     if found:
         return found
+    deep = [_("The styles have more than %d brackets inside each other.") % MAX_BRACKETS]
+    if _is_deep(css):
+        return deep
+    try:
+        _read(css)
+        return list(_problems(css))
+    except RecursionError:
+        return deep
+
+
+def _is_deep(css: str) -> bool:
+    """Whether too many brackets are open at once, also if they are never closed."""
+    expected: list[str] = []
+    for sign in _BRACKETS.finditer(css):
+        if sign[0] in _CLOSING:
+            expected.append(_CLOSING[sign[0]])
+            if len(expected) > MAX_BRACKETS:
+                return True
+        elif expected and sign[0] == expected[-1]:
+            expected.pop()
+    return False
+
+
+def _problems(css: str) -> Iterator[str]:
     for rule in _rules(css):
         if rule.type == "error":
-            found.append(_placed(rule, _("this cannot be read: %s") % rule.message))
+            yield _placed(rule, _("this cannot be read: %s") % rule.message)
         elif rule.type == "at-rule" and (rule.lower_at_keyword != "media" or not rule.content):
-            found.append(_placed(rule, _("only @media is possible here.")))
+            yield _placed(rule, _("only @media is possible here."))
         elif rule.type == "at-rule":
             for inner in _rules_of(rule.content):
-                found += _wrong_declarations(inner)
+                yield from _wrong_declarations(inner)
         else:
-            found += _wrong_declarations(rule)
-    return found
+            yield from _wrong_declarations(rule)
 
 
 def _rules(css: str) -> list[Any]:
@@ -94,9 +141,18 @@ def _wrong_declarations(rule: Any) -> Iterator[str]:
         if part.type != "declaration":
             yield _placed(part, _("this is no “name: value”."))
         elif part.lower_name not in STYLE_PROPERTIES:
-            yield _placed(part, _("“%s” is not for mails.") % part.name)
+            yield _placed(part, _not_for_mails(part))
         elif any(token.type in ("url", "function") and _loads(token) for token in part.value):
             yield _placed(part, _("“%s” must not load anything.") % part.name)
+
+
+def _not_for_mails(part: Any) -> str:
+    if better := _INSTEAD.get(part.lower_name):
+        return _("“%(name)s” is not for mails. Use “%(better)s” instead.") % {
+            "name": part.name,
+            "better": better,
+        }
+    return _("“%s” is not for mails.") % part.name
 
 
 def _loads(token: Any) -> bool:

@@ -24,14 +24,17 @@ from automation.events.groups import producers
 from automation.events.models import template_data
 from automation.rules import plain
 from automation.rules.sources import UnknownSource, sources
-from automation.rules.templating import TemplateError, parse, plain_data
+from automation.rules.templating import TemplateError, parse, plain_data, written
 from mails import samples
+from mails.designs import Snippet
 from mails.mail import Mail, zone_of
 
 #: How long the value of the sample may be, in characters.
 SAMPLE_LENGTH = 60
 #: What a loop calls each of the rows that it goes through.
 ITEM = "item"
+
+Path = tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,7 @@ class VariableList:
     def as_rows(self) -> SafeString:
         """For a table that is there already."""
         cells = format_html_join("", "<td>{}</td>", ((each.tag,) for each in self.fields))
-        return format_html("{}<tr>{}</tr>{}", SafeString(self.begin), cells, SafeString(self.end))
+        return format_html("{}<tr>{}</tr>{}", self.begin, cells, self.end)
 
     @property
     def as_list(self) -> SafeString:
@@ -88,9 +91,7 @@ class VariableList:
     @property
     def as_items(self) -> SafeString:
         """For a list that is there already."""
-        return format_html(
-            "{}<li>{}</li>{}", SafeString(self.begin), self._fields(), SafeString(self.end)
-        )
+        return format_html("{}<li>{}</li>{}", self.begin, self._fields(), self.end)
 
     @property
     def as_text(self) -> str:
@@ -123,7 +124,7 @@ def variables(group: str, *, with_sample: bool = True) -> Variables:
     teller = _Teller(event)
     found: dict[str, Variable | VariableList] = {}
     for producer in asked:
-        for each in teller.listed(producer.shape, ""):
+        for each in teller.listed(producer.shape):
             found.setdefault(each.expression, each)
     return Variables(
         values=tuple(each for each in found.values() if isinstance(each, Variable)),
@@ -147,70 +148,80 @@ def _label(event: Event) -> str:
 
 
 class _Teller:
-    """Says what each variable means, and what it is for ``event``."""
+    """Says what each variable means, and what it is for ``event``. A name that Liquid cannot
+    write is left out."""
 
     def __init__(self, event: Event | None) -> None:
         self.event = event
         self.data: Mapping[str, Any] = plain_data(template_data(event)) if event else {}
 
-    def listed(self, shape: Mapping[str, Any], prefix: str) -> Iterator[Variable | VariableList]:
-        for name, inner in shape.items():
-            path = f"{prefix}{name}"
-            if isinstance(inner, dict):
-                yield from self.listed(inner, f"{path}.")
-            elif isinstance(inner, list):
+    def listed(self, shape: Mapping[str, Any]) -> Iterator[Variable | VariableList]:
+        for path, inner in _leaves(shape):
+            if isinstance(inner, list):
                 yield self.list(path, inner[0])
             else:
-                yield Variable(path, meaning(path, inner), self.value(path, self.data))
+                yield Variable(written(path), meaning(path, inner), self.value(path, self.data))
 
-    def list(self, path: str, item: Mapping[str, Any]) -> VariableList:
+    def list(self, path: Path, item: Mapping[str, Any]) -> VariableList:
         rows = self._at(path)
         first = {ITEM: rows[0]} if rows else {}
         fields = tuple(
-            Variable(f"{ITEM}.{name}", meaning(name, known), self.value(f"{ITEM}.{name}", first))
-            for name, known in _leaves(item)
+            Variable(
+                written((ITEM, *inner)), meaning(inner, known), self.value((ITEM, *inner), first)
+            )
+            for inner, known in _leaves(item)
+            if not isinstance(known, list)
         )
         count = ngettext("%d entry", "%d entries", len(rows)) % len(rows) if self.data else ""
-        return VariableList(path, path.rpartition(".")[2].replace("_", " "), count, fields)
+        return VariableList(written(path), path[-1].replace("_", " "), count, fields)
 
-    def value(self, path: str, data: Mapping[str, Any]) -> str:
+    def value(self, path: Path, data: Mapping[str, Any]) -> str:
         """As the mail would say it."""
         if not data or not self.event:
             return ""
         language = self.event.language or settings.LANGUAGE_CODE
         try:
             with timezone.override(zone_of(self.event)):
-                text = parse(f"{{{{ {path} }}}}").render(data, language=language)
+                text = parse(f"{{{{ {written(path)} }}}}").render(data, language=language)
         except TemplateError:
             return ""
         return Truncator(" ".join(text.split())).chars(SAMPLE_LENGTH)
 
-    def _at(self, path: str) -> Any:
+    def _at(self, path: Path) -> Any:
         value: Any = self.data
-        for name in path.split("."):
+        for name in path:
             value = value.get(name) if isinstance(value, Mapping) else None
         return value if isinstance(value, list | tuple) else []
 
 
-def _leaves(shape: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def _leaves(shape: Mapping[str, Any], before: Path = ()) -> Iterator[tuple[Path, Any]]:
+    """The values and lists of ``shape`` that Liquid can write."""
     for name, inner in shape.items():
+        path = (*before, name)
         if isinstance(inner, dict):
-            yield from _leaves(inner, f"{prefix}{name}.")
-        elif not isinstance(inner, list):
-            yield f"{prefix}{name}", inner
+            yield from _leaves(inner, path)
+        elif written(path):
+            yield path, inner
 
 
-def meaning(path: str, field: Any) -> str:
-    told = {"event.group": _("the event's group"), "event.key": _("the event's key")}
+def meaning(path: Path, field: Any) -> str:
+    told: dict[Path, str] = {
+        ("event", "group"): _("the event's group"),
+        ("event", "key"): _("the event's key"),
+    }
     label = getattr(field, "full_label", "") or told.get(path, "")
-    return str(label or path.rpartition(".")[2].replace("_", " "))
+    return str(label or path[-1].replace("_", " "))
 
 
 def variables_context(model_admin: admin.ModelAdmin, request: HttpRequest, group: str) -> Any:
     """What the list beside the editor shows. Values of a row are for those who may see mails."""
     group = plain.text(group).strip()[:GROUP_LENGTH]
     may_look = model_admin.has_view_permission(request)
-    return {"group": group, "variables": variables(group, with_sample=may_look)}
+    return {
+        "group": group,
+        "variables": variables(group, with_sample=may_look),
+        "snippets": Snippet.objects.defer("body"),
+    }
 
 
 def variables_view(model_admin: admin.ModelAdmin, request: HttpRequest) -> HttpResponse:

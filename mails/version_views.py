@@ -24,7 +24,9 @@ def versions(model_admin: admin.ModelAdmin, request: HttpRequest, pk: int) -> Ht
     """All versions: when, by whom, what changed, how many messages were made from it."""
     mail = _permitted(model_admin, request, pk)
     found = list(
-        mail.versions.select_related("author").annotate(sent=Count("messages"))[: LISTED + 1]
+        mail.versions.select_related("author")
+        .annotate(sent=Count("messages"))
+        .order_by("-number")[: LISTED + 1]
     )
     contents = [*(each.content for each in found), None]
     listed = [

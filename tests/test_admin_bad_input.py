@@ -56,7 +56,9 @@ def test_a_mistake_in_a_body_is_told_with_line_and_column(admin_client, body, me
 
 def test_a_mail_without_an_event_group_is_refused(admin_client):
     mail = shop.mail()
-    assert errors(post(admin_client, mail, group=" ")) == {"group": ["This field is required."]}
+    assert errors(post(admin_client, mail, group=" ")) == {
+        "group": ["Name the event group that this is for."]
+    }
 
 
 def test_a_wrong_address_is_named(admin_client):

@@ -261,9 +261,35 @@ def test_a_subject_that_gets_too_long_is_told() -> None:
     assert (field, message[:21]) == ("subject", "It has 81 characters.")
 
 
-def test_an_event_that_cannot_be_rendered_is_left_out() -> None:
+def test_an_event_for_which_it_cannot_be_made_is_told_with_the_reason() -> None:
     broken = Event("g", "key:4", {}, "ann@example.com")
-    assert told((broken, event(5)), body=GREETED) == []
+    assert told((broken, event(5)), body=GREETED) == [
+        (
+            Level.ERROR,
+            "",
+            "For 1 of 2 events it cannot be made: "
+            "Body: Line 2, column 4: “customer” is not known here.",
+        )
+    ]
+
+
+@pytest.mark.parametrize("subject", ["{{ '' }}", "{% for i in (1..1000000000) %}x{% endfor %}"])
+def test_a_mail_that_fails_again_and_again_is_tried_three_times(subject: str) -> None:
+    [(level, _field, message)] = told(tuple(map(event, range(20))), subject=subject)
+    assert level == Level.ERROR
+    assert message.startswith("For 3 of 3 events it cannot be made: Subject: ")
+
+
+def test_a_mail_that_takes_long_is_looked_at_for_one_event(monkeypatch: Any) -> None:
+    monkeypatch.setattr("mails.advice.samples.SECONDS", 0)
+    events = (event(1), *(Event("g", f"broken:{n}", {}, "") for n in range(3)))
+    assert told(events, body=GREETED) == []
+
+
+def test_who_a_fixed_address_is_of_reads_what_was_written_for_them() -> None:
+    mail, german = Mail(name="x", to="team@example.com"), event(1, language="de")
+    content = Content((Wording("en", "Hi", f"<p>Hi</p>{LINK}", "News"),), to=mail.to)
+    assert advice(mail, content, [german]) == []
 
 
 # On the page --------------------------------------------------------------------------------
@@ -305,7 +331,8 @@ def test_it_tells_of_the_form_as_it_stands_and_saves_nothing(admin_client: Any) 
 
 def test_what_is_not_written_yet_is_no_error(admin_client: Any) -> None:
     answer = admin_client.post(ADVICE, {"subject": "", "group": ""})
-    assert "Nothing has to be mended." in answer.content.decode()
+    assert "Still to be written: subject, text." in answer.content.decode()
+    assert "Nothing has to be mended." not in answer.content.decode()
     assert items(answer.content.decode()) == []
 
 
@@ -390,7 +417,10 @@ def test_it_asks_for_permission(client: Any, django_user_model: Any) -> None:
     html = client.post(f"{ADVICE}?mail={mail.pk}", {"subject": "Hi!!!"}).content.decode()
     assert "“go” leads nowhere" in html
     assert "spam" not in html
-    assert client.get(reverse(CHANGE, args=[mail.pk])).status_code == 200
+    Variant.objects.create(mail=mail, language="de", subject="Hallo!!!", body="<p>Hallo</p>")
+    page = client.get(reverse(CHANGE, args=[mail.pk]))
+    assert page.status_code == 200
+    assert "“go” leads nowhere" in page.content.decode()
     assert client.post(ADVICE).status_code == 403
 
 

@@ -6,7 +6,7 @@ import zoneinfo
 import pytest
 from django.core.exceptions import ValidationError
 
-from automation.demo.models import Customer
+from automation.demo.models import CartItem, Customer, Product
 from automation.rules.conditions import matching
 from automation.rules.dates import shifted
 from automation.rules.definitions import read_condition
@@ -233,3 +233,31 @@ def test_every_kind_can_be_asked_and_said_with_every_operator_about_every_subjec
                     assert matching(source, [condition], NOW).count() == 0
                     asked += 1
     assert asked > 300
+
+
+def test_the_day_itself_is_no_anniversary_and_what_lies_ahead_has_none():
+    shop.customer(first_name="Born today", birthday=datetime.date(2026, 3, 1))
+    shop.customer(first_name="Next year", birthday=datetime.date(2027, 3, 1))
+    shop.customer(first_name="Last year", birthday=datetime.date(2025, 3, 1))
+    rule = shop.generator(
+        ("birthday", "anniversary.anniversary_today", ""), source="demo.customer", armed=False
+    )
+    now = datetime.datetime(2026, 3, 1, 12, tzinfo=datetime.UTC)
+    assert [each.first_name for each in rule.rows(now)] == ["Last year"]
+
+
+@pytest.mark.parametrize(
+    ("operator", "expected"),
+    [("less", {1, 2}), ("at_most", {1, 2}), ("equal", set()), ("not_equal", {1, 2, 3}),
+     ("more", {3}), ("at_least", {3})],
+)  # fmt: skip
+def test_a_sum_of_whole_numbers_is_compared_with_a_broken_one(operator, expected):
+    for quantity in (1, 2, 3):
+        cart = shop.cart(shop.customer(first_name=str(quantity)))
+        cart.items.all().delete()
+        CartItem.objects.create(
+            cart=cart, product=Product.objects.get_or_create(title="Mug", price=1)[0],
+            title="Mug", quantity=quantity, price=1,
+        )  # fmt: skip
+    rule = shop.generator(("items:sum:quantity", f"related.{operator}", "2.5"), armed=False)
+    assert {int(cart.customer.first_name) for cart in rule.rows(shop.NOW)} == expected

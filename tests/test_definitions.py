@@ -143,3 +143,18 @@ def test_the_commands_are_each_others_opposite(tmp_path: Path, capsys: Any):
         "mails", "0", "created", "8", "changed", "segments", "0", "created", "1", "changed",
         "snippets", "0", "created", "5", "changed",
     ]  # fmt: skip
+
+
+def test_a_segment_may_name_one_that_comes_later():
+    segments = [
+        Segment.objects.create(name=slug.upper(), slug=slug, source="demo.customer")
+        for slug in ("b", "a")
+    ]
+    shop.ask(segments[0], ("country", "field.one_of", "CH"))
+    shop.ask(segments[1], ("segment", "segment.in", "b"))
+    data = definitions.dump()
+    assert [entry["slug"] for entry in data["segments"]] == ["a", "b"]
+    for segment in reversed(segments):
+        segment.delete()
+    definitions.load(data)
+    assert definitions.dump() == data

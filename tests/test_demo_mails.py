@@ -13,7 +13,6 @@ from playwright.sync_api import Browser, Page
 
 from automation.demo.definitions import FILE
 from automation.demo.shop import load_shop
-from automation.events.models import group_pattern
 from automation.rules import definitions
 from generators.models import Generator
 from generators.running import events
@@ -60,11 +59,10 @@ def mails(django_db_setup: None, django_db_blocker: Any) -> list[Made]:
         ]
         for mail in Mail.objects.order_by("slug"):
             content = mail.content()
-            heard = re.compile(group_pattern(mail.group))
             made += [
                 Made(mail.slug, mail.render(event, content=content, language=language))
                 for event in happened
-                if heard.fullmatch(event.group)
+                if mail.hears(event.group)
                 for language in ("en", "de")
             ]
         transaction.set_rollback(True)

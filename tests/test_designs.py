@@ -2,12 +2,15 @@
 
 import pytest
 from django.core.exceptions import ValidationError
+from django.db import connection, transaction
 from django.db.models import ProtectedError
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from automation.events import Event
 from mails import styles
-from mails.models import Layout, Snippet
+from mails.models import Layout, Mail, Snippet
+from mails.proofreading import users_of_snippet
 from tests import shop
 
 pytestmark = pytest.mark.django_db
@@ -62,7 +65,8 @@ def test_its_styles_are_written_into_the_tags_and_its_media_rules_stay():
     ("css", "problem"),
     [
         ("p { position: fixed }", "Line 1, column 5: “position” is not for mails."),
-        ("p { background: url(https://x) }", "Line 1, column 5: “background” is not for mails."),
+        ("p { background: url(https://x) }", "Line 1, column 5: “background” is not for mails. "
+         "Use “background-color” instead."),
         ("\np { background-color: url(https://x) }",
          "Line 2, column 5: “background-color” must not load anything."),
         ("@import 'x';", "“@import” has no place in the styles of a mail."),
@@ -135,7 +139,7 @@ def test_a_snippet_in_use_keeps_its_short_name_and_stays():
     piece.slug = "end"
     with pytest.raises(ValidationError, match="must stay “footer”"):
         piece.full_clean()
-    with pytest.raises(ProtectedError):
+    with pytest.raises(ProtectedError), transaction.atomic():
         Snippet.objects.get().delete()
 
 
@@ -157,3 +161,101 @@ def test_a_layout_is_looked_at_in_a_frame(admin_client):
     assert "The shop" in response.content.decode()
     assert "A headline" in response.content.decode()
     assert "sandbox" in response["Content-Security-Policy"]
+
+
+def test_a_snippet_is_checked_with_the_mails_that_have_it_through_a_layout():
+    shop.generator()
+    piece = snippet("footer", "<p>x</p>")
+    layout(footer='{% render "footer" %}')
+    shop.mail(name="Cart", body="<p>x</p>")
+    shop.mail(name="Again", body="<p>x</p>")
+    piece.body = "{{ cart.totl }}"
+    with pytest.raises(ValidationError) as refused:
+        piece.full_clean()
+    (message,) = refused.value.message_dict["body"]
+    assert message.startswith("In the mails “Again”, “Cart”: ")
+    assert "cart.total" in message
+
+
+def test_a_snippet_in_use_is_not_deleted_whichever_way(admin_client):
+    piece = snippet("footer", "<p>x</p>")
+    shop.mail(name="Cart", body='{% render "footer" %}')
+    with pytest.raises(ProtectedError), transaction.atomic():
+        Snippet.objects.all().delete()
+    page = admin_client.post(
+        reverse("admin:mails_snippet_delete", args=[piece.pk]), {"post": "yes"}
+    )
+    assert page.status_code == 200
+    assert ">Cart</a>" in page.content.decode()
+    chosen = {"action": "delete_selected", "_selected_action": [piece.pk], "post": "yes"}
+    page = admin_client.post(reverse("admin:mails_snippet_changelist"), chosen)
+    assert ">Cart</a>" in page.content.decode()
+    assert Snippet.objects.exists()
+
+
+def test_the_default_layout_is_not_deleted_while_a_mail_relies_on_it(admin_client):
+    made = layout()
+    mail = shop.mail(name="Cart")
+    with pytest.raises(ProtectedError), transaction.atomic():
+        Layout.objects.all().delete()
+    url = reverse("admin:mails_layout_delete", args=[made.pk])
+    assert ">Cart</a>" in admin_client.post(url, {"post": "yes"}).content.decode()
+    assert Layout.objects.exists()
+    mail.delete()
+    admin_client.post(url, {"post": "yes"})
+    assert not Layout.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "css",
+    [
+        "p{width:" + "(" * 6_000,
+        "p{width:" + "(" * 20 + ")" * 20 + "}",
+        "p" + ":not(" * 3_000 + "{color:red}",
+        "@media " + "(" * 6_000 + "{p{color:red}}",
+        "p{width:" + "[)" * 6_000,
+        "url(a'){width:" + "(" * 6_000,
+    ],
+)
+def test_styles_with_too_many_brackets_are_refused(css):
+    assert styles.problems(css) == ["The styles have more than 20 brackets inside each other."]
+    assert styles.read(css).inline == styles.read(css).media == ""
+
+
+@pytest.mark.parametrize("way", ["snippet page", "snippet saved", "layout saved"])
+def test_more_mails_need_no_more_queries(admin_client, way):
+    shop.generator()
+    piece = snippet("footer", "<p>{{ cart.total }}</p>")
+    around = layout(footer='{% render "footer" %}')
+    page = reverse("admin:mails_snippet_change", args=[piece.pk])
+    ask = {
+        "snippet page": lambda: admin_client.get(page),
+        "snippet saved": lambda: piece.full_clean(),
+        "layout saved": lambda: around.full_clean(),
+    }[way]
+
+    def queries(mails):
+        while Mail.objects.count() < mails:
+            shop.mail(name=f"Mail {Mail.objects.count()}", body='{% render "footer" %}')
+        with CaptureQueriesContext(connection) as captured:
+            ask()
+        return len(captured)
+
+    queries(1)
+    assert queries(3) == queries(12)
+
+
+@pytest.mark.parametrize(
+    "tag",
+    [
+        "{%- render 'footer' -%}",
+        '{% render " footer " %}',
+        "{% render &quot;footer&quot; %}",
+        '{% liquid\nassign a = 1\nrender "footer"\n%}',
+    ],
+)
+def test_a_snippet_is_put_in_however_its_tag_is_written(tag):
+    piece = snippet("footer", "<p>Open now</p>")
+    mail = shop.mail(body=f"<p>x</p>{tag}")
+    assert "Open now" in mail.render(EVENT).html
+    assert users_of_snippet(piece.slug) == [mail]

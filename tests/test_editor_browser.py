@@ -107,6 +107,18 @@ def test_a_list_is_written_as_a_table_or_a_list(mail_page: Page) -> None:
     )
 
 
+@pytest.mark.parametrize("button", ["Insert as a table", "Insert as a list"])
+def test_writing_goes_on_behind_what_was_inserted(mail_page: Page, button: str) -> None:
+    write(mail_page, "<p>Hi</p>")
+    panel(mail_page).get_by_role("button", name=button).click()
+    before = said(mail_page)
+    assert before.endswith(("</table>", "</ul>"))
+    mail_page.keyboard.type("See you")
+    mail_page.keyboard.press("Enter")
+    mail_page.keyboard.type("Ann")
+    assert said(mail_page) == f"{before}<p>See you</p><p>Ann</p>"
+
+
 def test_in_a_table_a_list_becomes_rows_and_in_a_list_items(mail_page: Page) -> None:
     write(mail_page, '<table><tbody><tr><td>A</td><td class="number">B</td></tr></tbody></table>')
     content(mail_page).locator("td").first.click()

@@ -298,3 +298,42 @@ def test_a_loop_in_a_table_outlives_the_tables_commands(
     page.evaluate("name => CKEDITOR.instances.id_body.execCommand(name)", command)
     changed = said(page).replace("cell ", "")
     assert re.sub("<tr><td>last</td>(<td>&nbsp;</td>)?</tr>", "", changed) == becomes
+
+
+# Everything selected ----------------------------------------------------------------------------
+
+TAG = "{{ cart.id }}"
+TOTAL = "{{ cart.total }}"
+
+#: Bodies that begin and end with what the browser cannot put a cursor into.
+BODIES = {
+    "ends with a chip": f"<p>Dear {TAG}</p>",
+    "begins with a chip": f"<p>{TAG} is it</p>",
+    "only a chip": f"<p>{TAG}</p>",
+    "several paragraphs": f"<p>{TAG}</p><p>Hello</p><p>Dear {TAG}</p>",
+    "a heading": f"<h1>Dear {TAG}</h1><p>{TAG}</p>",
+    "ends with a table": f"<p>{TAG}</p>{TABLE}",
+    "only a table": TABLE,
+    "a list": f"<ul><li>{TAG}</li><li>B {TAG}</li></ul>",
+    "only words": "<p>Dear</p><p>Ann</p>",
+}
+
+
+@pytest.mark.parametrize("keys", ["", "Backspace", "Delete"])
+@pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
+def test_what_is_typed_over_everything_takes_its_place(page: Page, body: str, keys: str) -> None:
+    write(page, body)
+    page.keyboard.press("Control+a")
+    if keys:
+        page.keyboard.press(keys)
+        assert said(page) == ""
+    page.keyboard.type(f"Dear {TOTAL}, hello")
+    assert said(page) == f"<p>Dear {TOTAL}, hello</p>"
+
+
+def test_what_was_deleted_with_everything_comes_back(page: Page) -> None:
+    write(page, f"<p>Dear {TAG}</p>")
+    page.keyboard.press("Control+a")
+    page.keyboard.press("Backspace")
+    page.keyboard.press("Control+z")
+    assert said(page) == f"<p>Dear {TAG}</p>"

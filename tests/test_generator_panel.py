@@ -6,6 +6,7 @@ from typing import Any
 
 import lxml.html
 import pytest
+from django.contrib.auth.models import Permission
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -220,6 +221,15 @@ def test_a_mail_that_is_not_active_is_flagged(admin_client):
 
 
 def tell_the_crm(event: Any) -> None: ...
+
+
+def test_editors_are_not_told_about_code_without_need(client, django_user_model):
+    shop.mail(name="Your cart")
+    generator = shop.generator(OPEN)
+    staff = django_user_model.objects.create_user("staff", is_staff=True)
+    staff.user_permissions.set(Permission.objects.filter(codename__endswith="_generator"))
+    client.force_login(staff)
+    assert where(shown(client, generator)) == ["cart_left → Mail Your cart"]
 
 
 def test_a_listener_in_code_is_named(admin_client):

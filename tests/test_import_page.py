@@ -108,3 +108,20 @@ def test_a_layout_that_is_not_there_is_named():
     data["mails"][0]["layout"] = "nothing"
     with pytest.raises(definitions.DefinitionError, match="There is no layout “nothing”."):
         definitions.load(data)
+
+
+def test_active_mails_that_look_different_by_an_import_are_named_and_have_a_version(
+    admin_client, admin_user
+):
+    Layout.objects.create(name="Shop", slug="shop", is_default=True, footer="<p>Old</p>")
+    mail = shop.mail(name="The cart mail")
+    mail.keep_version()
+    shop.mail(name="A mail that is off", is_active=False)
+    data = definitions.dump(Layout.objects.all())
+    data["layouts"][0]["footer"] = "<p>New</p>"
+    response = upload(admin_client, json.dumps(data).encode())
+    assert "will be different at once: The cart mail<" in response.content.decode()
+    admin_client.post(reverse(URL), {"text": response.context["text"], "apply": "1"})
+    newest = mail.versions.first()
+    assert (newest.number, newest.author) == (2, admin_user)
+    assert newest.content.design.footer == "<p>New</p>"

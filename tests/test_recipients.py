@@ -101,3 +101,41 @@ def test_a_missing_value_skips_the_message_unless_it_may_be_missing(smtp_server)
     assert messages() == [("ann@example.com", "skipped", "No value for: cart.customer.first_name")]
     Mail.objects.update(send_incomplete=True)
     assert len(sent(smtp_server, mail, customer=empty)) == 1
+
+
+HOSTILE = [
+    'x" <evil@example.com>, "',
+    "x <evil@example.com>, ",
+    "evil@example.com;",
+    "evil@example.com\nx",
+    '"',
+]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize("quotes", ['"', ""])
+def test_a_value_adds_no_address(smtp_server, name, quotes):
+    template = f"{quotes}{{{{ cart.customer.first_name }}}}{quotes} <{{{{ cart.contact }}}}>"
+    mail = shop.mail(to=template, cc=f"team@example.com, {template}", reply_to=template)
+    customer = {"first_name": name, "email": "ann@example.com"}
+    (received,) = sent(smtp_server, mail, customer=customer, contact="ann@example.com")
+    assert set(received.recipients) == {"ann@example.com", "team@example.com"}
+    (reply_to,) = received.message["Reply-To"].addresses
+    assert reply_to.addr_spec == "ann@example.com"
+
+
+def test_a_variable_stands_for_one_address(smtp_server):
+    mail = shop.mail(to="{{ cart.contact }}")
+    assert sent(smtp_server, mail, contact="a@example.com, b@example.com") == []
+    assert messages()[0][2] == "“a@example.com, b@example.com” is not a mail address."
+
+
+def test_a_tag_may_hold_several_addresses(smtp_server):
+    mail = shop.mail(to="{% for one in cart.team %}{{ one }}@example.com, {% endfor %}")
+    received = sent(smtp_server, mail, team=["a", "b"])
+    assert sorted(each.recipients for each in received) == [("a@example.com",), ("b@example.com",)]
+
+
+def test_the_place_of_a_mistake_is_the_one_that_the_editor_sees(smtp_server):
+    sent(smtp_server, shop.mail(to="a@example.com,\n{{ cart.contact }}"))
+    assert "Line 2, column 4" in messages()[0][2]

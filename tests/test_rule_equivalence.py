@@ -140,6 +140,8 @@ def here(value: datetime.date, now: datetime.datetime) -> datetime.date:
 
 def returns(value: datetime.date, now: datetime.datetime, days: int) -> bool:
     birthday, day = day_of(value, now), now.date() + datetime.timedelta(days=days)
+    if birthday >= day:
+        return False
     if (birthday.month, birthday.day) == (2, 29) and not calendar.isleap(day.year):
         birthday = datetime.date(2000, 2, 28)
     return (birthday.month, birthday.day) == (day.month, day.day)

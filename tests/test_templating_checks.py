@@ -11,7 +11,6 @@ from automation.rules.templating import (
     TemplateError,
     check,
     parse,
-    variables_of,
     written,
 )
 from automation.rules.templating.filters import ARGUMENTS
@@ -240,31 +239,3 @@ def test_a_suggestion_is_written_so_that_it_can_be_read() -> None:
     assert problem.message == (
         "“order['due dat']” is not known here. Did you mean “order['due date']”?"
     )
-
-
-# Which variables are used -------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("source", "paths"),
-    [
-        ("Hello", set()),
-        ("{{ cart.status }}{{ cart['status'] | append: event.key }}", {"cart.status", "event.key"}),
-        ("{% for i in cart.items %}{{ i.title }}{{ i.product.name }}{{ forloop.index }}{% endfor %}", {"cart.items", "cart.items.title", "cart.items.product.name"}),
-        ("{% for i in cart.items %}{% for t in i.tags %}{{ t }}{% endfor %}{% endfor %}", {"cart.items", "cart.items.tags"}),
-        ("{% assign c = cart.customer %}{{ c.first_name }}", {"cart.customer", "cart.customer.first_name"}),
-        ("{% assign x = cart.items | where: 'title', 'Mug' | first %}{{ x.price }}", {"cart.items", "cart.items.title", "cart.items.price"}),
-        ("{{ cart.items[0].title }}{{ cart.items.last.price }}{{ cart.items.size }}", {"cart.items", "cart.items.title", "cart.items.price"}),
-        ("{% if cart.status == event.group %}{% elsif cart.customer %}{% endif %}", {"cart.status", "event.group", "cart.customer"}),
-        ("{{ cart.items | map: 'price' }}{% assign y = 1 %}{{ y }}{% capture z %}{% endcapture %}{{ z }}", {"cart.items", "cart.items.price"}),
-        ("{{ cart.nope }}{{ nope }}", set()),
-        ("{% if %}", set()),
-    ],
-)  # fmt: skip
-def test_it_is_told_which_variables_a_template_uses(source: str, paths: set[str]) -> None:
-    assert {".".join(path) for path in variables_of(source, SHAPE)} == paths
-
-
-def test_without_a_shape_the_variables_are_as_they_are_written() -> None:
-    source = "{% for i in a.b %}{{ i.c }}{% endfor %}{% assign x = d %}{{ x.e }}{{ f[g] }}"
-    assert variables_of(source) == {("a", "b"), ("a", "b", "c"), ("d",), ("d", "e"), ("f",), ("g",)}

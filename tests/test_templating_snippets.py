@@ -3,7 +3,7 @@
 
 import pytest
 
-from automation.rules.templating import Problem, check, parse, snippets_of, variables_of
+from automation.rules.templating import Problem, check, parse
 from tests.templating import DATA, SHAPE, error, render
 
 pytestmark = pytest.mark.sqlite_only
@@ -219,24 +219,7 @@ def test_the_check_lets_good_snippets_pass() -> None:
     assert check(source, SHAPE, snippets=snippets) == []
 
 
-# Which ones, and kept ones ------------------------------------------------------------------
-
-
-def test_it_is_told_which_snippets_a_template_uses() -> None:
-    source = "{% if a %}{% render 'lines' %}{% endif %}{% render 'gone' %}"
-    assert snippets_of(source) == {"lines", "gone"}
-    assert snippets_of(source, snippets=SNIPPETS) == {"lines", "line", "gone"}
-    assert snippets_of("{% if %}") == set()
-
-
-def test_it_is_told_which_variables_the_snippets_use() -> None:
-    shape = {"order": {"lines": [{"title": None, "price": None}]}, "mark": None, "name": None}
-    assert variables_of("{% render 'lines' %}", shape, snippets=SNIPPETS) == {
-        ("order", "lines"),
-        ("order", "lines", "title"),
-        ("order", "lines", "price"),
-        ("mark",),
-    }
+# Kept ones -----------------------------------------------------------------------------------
 
 
 def test_a_template_is_parsed_again_when_its_snippets_say_something_else() -> None:

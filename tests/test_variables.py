@@ -1,5 +1,6 @@
 """The list of what a mail can say, beside its editor."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ from django.contrib.auth.models import Permission
 from django.urls import reverse
 from django.utils import timezone
 
+from automation.rules.sources import RelatedList, sources
 from automation.rules.templating import parse
 from generators import running
 from mails.proofreading import Checker
@@ -73,6 +75,31 @@ def test_what_is_inserted_for_a_list_is_right_for_the_mail(form: str) -> None:
     rows = [{"title": "Lamp", "quantity": 1, "price": 2}, {"title": "B", "quantity": 3, "price": 4}]
     text = parse(template, html=True).render({"cart": {"items": rows}})
     assert text.count("Lamp") == text.count("B") == 1
+
+
+@pytest.mark.parametrize("form", ["tag", "as_table", "as_list", "as_text"])
+def test_names_that_are_no_word_are_written_so_that_they_can_be_read(form: str) -> None:
+    items = RelatedList("items", ["title"])
+    odd = replace(
+        sources.get("demo.cart"),
+        name="limit",
+        lists={"what's <in> it": items, "a'\"b": items},
+        computed=["due date", "a}}b"],
+        compute=lambda rows, _now: [{"due date": "Monday", "a}}b": "-"} for _row in rows],
+    )
+    with sources.registered(odd):
+        shop.generator(source=odd.key)
+        shop.cart(now=timezone.now())
+        found = variables("cart_left")
+    (listed,) = found.lists
+    (due,) = (each for each in found.values if "due date" in each.expression)
+    assert (due.expression, due.sample) == ("['limit']['due date']", "Monday")
+    assert listed.sample == "2 entries"
+    assert not any("}}" in each.expression for each in found.values)
+    data = {"limit": {"due date": "Monday", "what's <in> it": [{"title": "Lamp"}]}}
+    template = due.tag if form == "tag" else getattr(listed, form)
+    text = parse(template, html=form != "as_text").render(data)
+    assert text.count("Monday" if form == "tag" else "Lamp") == 1
 
 
 def test_more_events_and_rows_need_no_more_queries(django_assert_max_num_queries: Any) -> None:

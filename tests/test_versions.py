@@ -106,6 +106,27 @@ def test_whoever_may_only_look_cannot_go_back(client, django_user_model):
     assert client.post(url).status_code == 403
 
 
+def test_the_newest_version_stands_first_and_is_the_one_that_is_now(admin_client):
+    mail = shop.mail(subject="One")
+    mail.keep_version()
+    for subject in ("Two", "Three"):
+        save(admin_client, mail, subject=subject)
+    page = admin_client.get(reverse("admin:mails_mail_versions", args=[mail.pk]))
+    listed = [(each["version"].number, each["changed"]) for each in page.context["listed"]]
+    assert [number for number, _changed in listed] == [3, 2, 1]
+    assert [changed for _number, changed in listed[:2]] == [["Subject"], ["Subject"]]
+    assert page.content.decode().index(">3</a>") < page.content.decode().index(">now<")
+
+
+def test_going_back_leaves_the_choice_of_the_layout_to_the_default(admin_client):
+    Layout.objects.create(name="Shop", slug="shop", is_default=True)
+    mail = shop.mail(subject="One")
+    version = mail.keep_version()
+    mail.go_back(version)
+    mail.refresh_from_db()
+    assert mail.layout is None
+
+
 def test_the_pages_show_who_changed_what(admin_client):
     mail = shop.mail(subject="Your cart waits for you")
     mail.keep_version()
@@ -124,6 +145,20 @@ def test_a_long_text_shows_only_what_changed_and_what_is_near():
     text = marked(before, before.replace("old", "new"))
     assert "<del>old</del><ins>new</ins>" in text
     assert len(text) < 200
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("a " * 800, "b a " * 400),
+        ("a " * 20_000, "b a " * 10_000),
+        ("<tr><td>EUR</td></tr>\n" * 250, "<tr><td>CHF</td></tr>\n" * 250),
+        ("x\n" * 6_000, "x\n" * 5_999),
+        ("<" * 30_000, ">" * 30_000),
+    ],
+)
+def test_no_difference_keeps_a_page_busy(before, after):
+    assert "<del>" in marked(before, after)  # it took minutes once
 
 
 def test_what_stayed_the_same_is_no_difference():

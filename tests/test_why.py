@@ -134,7 +134,17 @@ def test_an_event_is_what_a_row_has_had_or_not(operator):
 
 @pytest.mark.parametrize(
     "asked",
-    ["999", "-1", "0", "8.5", "Cart 1", "9" * 30, "9" * 5000, "' OR 1=1 --", "nobody@example.com"],
+    [
+        "999",
+        "-1",
+        "0",
+        "8.5",
+        "Cart one",
+        "9" * 30,
+        "9" * 5000,
+        "' OR 1=1 --",
+        "nobody@example.com",
+    ],
 )
 def test_a_number_or_address_that_is_none_is_told(admin_client, asked):
     shop.cart()
@@ -317,3 +327,11 @@ def test_more_conditions_events_and_rows_cost_no_more_queries(admin_client):
             assert len(reasons(why(admin_client, generator, cart.pk))) == 3 * times
         counts.append(len(captured))
     assert counts[0] == counts[1]
+
+
+@pytest.mark.parametrize("written", ["{pk}", "Cart {pk}", "#{pk}", " cart {pk} "])
+def test_a_row_is_found_by_what_the_page_calls_it(admin_client: Any, written: str) -> None:
+    cart = shop.cart()
+    page = why(admin_client, shop.generator(OPEN), written.format(pk=cart.pk))
+    assert told(page) == []
+    assert [line[0] for line in reasons(page)] == ["status is Open"]

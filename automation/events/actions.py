@@ -1,7 +1,5 @@
 """What editors attach to events."""
 
-import re
-
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils.translation import gettext as _
@@ -9,6 +7,7 @@ from django.utils.translation import gettext_lazy
 from polymorphic.models import PolymorphicModel
 
 from automation.events.event import GROUP_LENGTH, Event
+from automation.events.groups import matches, problem_of_pattern
 from automation.events.outbox import Delivery
 
 
@@ -44,8 +43,12 @@ class Action(PolymorphicModel):
 
     def clean(self) -> None:
         super().clean()
+        if not self.group:
+            return  # told already: it is required
         if not self.group.strip():
             raise ValidationError({"group": _("Name the event group that this is for.")})
+        if problem := problem_of_pattern(self.group):
+            raise ValidationError({"group": problem})
 
     @property
     def delivery_model(self) -> type[Delivery]:
@@ -57,10 +60,4 @@ class Action(PolymorphicModel):
         return [event.recipient]
 
     def hears(self, group: str) -> bool:
-        return group_pattern(self.group).fullmatch(group) is not None
-
-
-def group_pattern(pattern: str) -> re.Pattern[str]:
-    """An editor's pattern as a regular expression: ``*`` stands for anything, all else for
-    itself."""
-    return re.compile(".*".join(map(re.escape, pattern.strip().split("*"))), re.DOTALL)
+        return matches(self.group, group)

@@ -2,15 +2,15 @@
 
 import datetime
 import re
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from django.core.exceptions import ValidationError
-from django.db import models
 from django.db.models import Exists, OuterRef, Q
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from automation.events.groups import producers
+from automation.events.groups import problem_of_pattern, producers
 from automation.events.records import EventRecord
 from automation.rules.conditions import Operator
 from automation.rules.dates import read_span
@@ -18,7 +18,7 @@ from automation.rules.fields import Field, Kind
 from automation.rules.keys import key_expression
 from automation.rules.related_conditions import SEGMENTS_AND_HISTORY
 from automation.rules.rule import Condition
-from automation.rules.sources import Source
+from automation.rules.sources import Source, UnknownField
 
 _VALUE = re.compile(r"(?P<group>\S+)(?:\s+(?:in the last|within)?\s*(?P<span>\d+\s*\w+))?")
 
@@ -32,6 +32,8 @@ class EventCondition(Condition):
     SUBJECT: ClassVar[Field] = Field(
         "event", gettext_lazy("events so far"), SEGMENTS_AND_HISTORY, Kind.OTHER
     )
+    #: The same for a source that says of no row whom it is about.
+    WITHOUT_PERSON: ClassVar[Field] = replace(SUBJECT, label=gettext_lazy("events of the row"))
     EXAMPLE: ClassVar[Any] = gettext_lazy("cart_abandoned 30 days")
     OPERATORS: ClassVar[list[Operator]] = [
         Operator("had", gettext_lazy("the row had"), EXAMPLE, "name_and_span"),
@@ -48,11 +50,15 @@ class EventCondition(Condition):
 
     @classmethod
     def subjects(cls, source: Source) -> list[Field]:
-        return [cls.SUBJECT]
+        return [cls.SUBJECT if source.recipient else cls.WITHOUT_PERSON]
 
     @classmethod
     def operators(cls, field: Field) -> list[Operator]:
-        return cls.OPERATORS if field.path == cls.SUBJECT.path else []
+        if field.path != cls.SUBJECT.path:
+            return []
+        if field is cls.WITHOUT_PERSON:
+            return [offered for offered in cls.OPERATORS if not offered.name.startswith("person")]
+        return cls.OPERATORS
 
     @classmethod
     def read_value(cls, field: Field, operator: Operator, text: str) -> Any:
@@ -62,6 +68,8 @@ class EventCondition(Condition):
                 _("Write the group of the events, and how long ago: %(example)s.")
                 % {"example": operator.example}
             )
+        if problem := problem_of_pattern(found["group"]):
+            raise ValidationError(problem)
         span = found["span"]
         return [found["group"], str(read_span(span)) if span else ""]
 
@@ -85,7 +93,7 @@ class EventCondition(Condition):
         return [(producer.group, producer.label) for producer in producers()]
 
     def subject(self, source: Source) -> Field:
-        return self.SUBJECT
+        return self.subjects(source)[0]
 
     def expression(self, source: Source, now: datetime.datetime) -> Any:
         group, span = self.value
@@ -94,7 +102,10 @@ class EventCondition(Condition):
             events = events.filter(recorded_at__gt=read_span(span).before(now))
         if self.operator.startswith("person"):
             if not source.recipient:
-                return models.Value(False)
+                raise UnknownField(
+                    _("%(source)s name no person, so “%(operator)s” cannot be asked.")
+                    % {"source": source, "operator": self._label}
+                )
             person = OuterRef(source.recipient)
             return Exists(events.filter(recipient=person).exclude(recipient=""))
         return Exists(
@@ -106,6 +117,10 @@ class EventCondition(Condition):
 
     def to_q(self, source: Source, now: datetime.datetime, path: str) -> Q:
         return Q(**{path: not self.operator.endswith("_not")})
+
+    @property
+    def _label(self) -> str:
+        return next(str(known.label) for known in self.OPERATORS if known.name == self.operator)
 
     def sentence(self, source: Source) -> str:
         return self.spoken(self.SUBJECT, self.operator, self.value)

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from automation.events.event import Event
 from automation.rules.counting import Counted
 
@@ -84,6 +86,35 @@ def producers(pattern: str = "*") -> list[Producer]:
         for producer in provider()
         if overlap(pattern.strip(), producer.group)
     ]
+
+
+#: The most ``*`` in a pattern. Each more would multiply what a database needs to compare.
+MAX_STARS = 3
+
+
+def problem_of_pattern(pattern: str) -> str:
+    """Why an editor cannot have this pattern; empty if she can."""
+    if pattern.count("*") > MAX_STARS:
+        return _("At most %d signs * are possible.") % MAX_STARS
+    return ""
+
+
+def matches(pattern: str, group: str) -> bool:
+    """Whether ``group`` matches an editor's pattern: ``*`` stands for anything, all else for
+    itself."""
+    first, *others = pattern.strip().split("*")
+    if not others:
+        return group == first
+    *between, last = others
+    if not group.startswith(first) or len(group) < len(first) + len(last):
+        return False
+    position, end = len(first), len(group) - len(last)
+    for part in between:
+        found = group.find(part, position, end)
+        if found < 0:
+            return False
+        position = found + len(part)
+    return group.endswith(last)
 
 
 def overlap(one: str, other: str) -> bool:

@@ -1,6 +1,6 @@
 """The models of this floor; each kind of thing has its own module."""
 
-from automation.events.actions import Action, group_pattern
+from automation.events.actions import Action
 from automation.events.conditions import EventCondition
 from automation.events.records import EVENT_SHAPE, EventRecord, template_data
 
@@ -9,6 +9,5 @@ __all__ = [
     "Action",
     "EventCondition",
     "EventRecord",
-    "group_pattern",
     "template_data",
 ]

@@ -26,9 +26,15 @@ class ConditionInline(admin.StackedInline):
     formset = forms.ConditionLines
     fields = ("joined_by", "field", "operator", "value", "within", "among")
     extra = 2
+    max_num = forms.MAX_LINES
     template = "admin/automation_rules/condition_lines.html"
     verbose_name = _("condition")
     verbose_name_plural = _("conditions")
+
+    def get_formset(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> Any:
+        # A few more than fit are read, so that what was typed is shown with the error.
+        most = forms.MAX_LINES + self.extra
+        return super().get_formset(request, obj, **{"absolute_max": most, **kwargs})
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return Condition.objects.order_by("position", "pk")
@@ -98,12 +104,23 @@ class RuleAdmin(Importable):
         return RuleList
 
     def get_inlines(self, request: HttpRequest, obj: Any) -> Any:
-        return [ConditionInline] if obj else []
+        return [ConditionInline] if obj and not self._is_too_long(obj) else []
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         if obj is None:
             return [(None, {"fields": self.add_fields})]
-        return super().get_fieldsets(request, obj)
+        fieldsets = list(super().get_fieldsets(request, obj))
+        if self._is_too_long(obj):
+            said = _(
+                "This rule has %(lines)d conditions; a form holds at most %(most)d. Change them in "
+                "a file of definitions and import that, or ask for a segment instead of them."
+            ) % {"lines": len(obj.conditions.all()), "most": forms.MAX_LINES}
+            fieldsets.insert(1, (_("Conditions"), {"fields": (), "description": said}))
+        return fieldsets
+
+    def _is_too_long(self, rule: Rule) -> bool:
+        """Whether it has more lines than a form can send."""
+        return len(rule.conditions.all()) > forms.MAX_LINES
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return [*super().get_readonly_fields(request, obj), *(["about"] if obj else [])]

@@ -72,7 +72,7 @@ def asked(path: str, field: Field, operator: str, value: Any) -> Q:
     compares so with ``value``."""
     if operator in ("is_empty", "is_not_empty"):
         empty = Q(**{f"{path}__isnull": True})
-        if field.kind in (Kind.TEXT, Kind.CHOICE):
+        if field.kind == Kind.TEXT or (field.kind == Kind.CHOICE and _are_texts(field)):
             empty |= Q(**{f"{path}__exact": ""})
         return empty if operator == "is_empty" else ~empty
     if operator in ("yes", "no"):
@@ -86,6 +86,11 @@ def asked(path: str, field: Field, operator: str, value: Any) -> Q:
     else:
         question = Q(**{f"{path}__{lookup}": value})
     return ~question if opposite else question
+
+
+def _are_texts(field: Field) -> bool:
+    """Whether a choice is stored as text, which can be there and empty. A number cannot."""
+    return all(isinstance(value, str) for value, _label in field.choices)
 
 
 def _asked_of_whole(path: str, lookup: str, value: Decimal) -> Q:
@@ -173,8 +178,12 @@ def read_choices(field: Field, text: str) -> list[Any]:
     """The stored values that ``text`` names by value or label, separated by commas."""
     by_name = {str(value).casefold(): value for value, _label in field.choices}
     by_name |= {str(label).casefold(): value for value, label in field.choices}
+    named = [part.strip() for part in text.split(",") if part.strip()]
+    if not named:
+        example = ", ".join(str(value) for value, _label in field.choices[:2])
+        raise ValidationError(_("Enter a value, for example %(example)s.") % {"example": example})
     found = []
-    for name in filter(None, (part.strip() for part in text.split(","))):
+    for name in named:
         if name.casefold() not in by_name:
             known = ", ".join(str(value) for value, _label in field.choices)
             raise ValidationError(

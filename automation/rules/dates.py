@@ -162,9 +162,9 @@ def absolute(
     """The question of one of ``ABSOLUTE``: a moment belongs to its day where the rule lives;
     "before" and "after" a day leave the day itself out."""
     if operator == "before":
-        return Q(**{f"{path}__lt": _start(field, days[0], now)})
+        return Q(**{f"{path}__lt": start_of(field, days[0], now)})
     if operator == "after":
-        return Q(**{f"{path}__gte": _start(field, days[0] + datetime.timedelta(days=1), now)})
+        return Q(**{f"{path}__gte": start_of(field, days[0] + datetime.timedelta(days=1), now)})
     return within_days(path, field, days[0], days[-1], now)
 
 
@@ -174,11 +174,15 @@ def within_days(
     """From the beginning of the first day to the end of the last."""
     following = last + datetime.timedelta(days=1)
     return Q(
-        **{f"{path}__gte": _start(field, first, now), f"{path}__lt": _start(field, following, now)}
+        **{
+            f"{path}__gte": start_of(field, first, now),
+            f"{path}__lt": start_of(field, following, now),
+        }
     )
 
 
-def _start(field: Field, day: datetime.date, now: datetime.datetime) -> datetime.date:
+def start_of(field: Field, day: datetime.date, now: datetime.datetime) -> datetime.date:
+    """The beginning of ``day`` where the rule lives, as the field has it."""
     if field.kind == Kind.DATE:
         return day
     midnight = datetime.datetime.combine(day, datetime.time(), tzinfo=now.tzinfo)

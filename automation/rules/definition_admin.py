@@ -75,7 +75,7 @@ class FileForm(forms.Form):
         try:
             data = definition_files.read(content)
             refuse_without_permission(self.user, data)
-            self.report = definitions.load(data, rehearse=not self.apply)
+            self.report = definitions.load(data, rehearse=not self.apply, author=self.user)
         except DefinitionError as error:
             self.add_error("file", [_("Nothing was imported."), *error.problems[:50]])
         else:
@@ -106,7 +106,9 @@ def import_definitions(model_admin: admin.ModelAdmin, request: HttpRequest) -> H
         _log(request, report)
         said = ngettext("%(count)d was imported.", "%(count)d were imported.", len(report.changes))
         messages.success(request, said % {"count": len(report.changes)})
-        messages.info(request, _("What was imported is switched off: look at it, then arm it."))
+        messages.info(
+            request, _("What was imported is switched off: look at it before you switch it on.")
+        )
         opts = model_admin.opts
         return HttpResponseRedirect(reverse(f"admin:{opts.app_label}_{opts.model_name}_changelist"))
     context = {
@@ -127,6 +129,7 @@ def _shown(change: Change) -> dict[str, Any]:
         "kind": opts.verbose_name,
         "name": str(change.thing),
         "is_new": change.before is None,
+        "affected": ", ".join(map(str, change.affected)),
         "fields": [
             (_label(opts, name), _text(before.get(name)), _text(change.after[name]))
             for name in change.fields

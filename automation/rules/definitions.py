@@ -48,7 +48,9 @@ class Part:
 class DefinedKind:
     """A kind of thing that can be exported: its name in files, its model, its plain fields
     and its other parts. ``disarm`` is called on what was read, before it is saved. With
-    ``name_each_other`` things of this kind are checked when all of them have been read."""
+    ``name_each_other`` things of this kind are checked when all of them have been read.
+    ``affected`` gives what is there and becomes different with a thing; ``loaded`` is called
+    with the thing and whoever imports it (or None) when everything has been read."""
 
     name: str
     model: type[models.Model]
@@ -56,6 +58,8 @@ class DefinedKind:
     disarm: Callable[[Any], None] = lambda thing: None
     parts: tuple[Part, ...] = ()
     name_each_other: bool = False
+    affected: Callable[[Any], Iterable[Any]] = lambda thing: ()
+    loaded: Callable[[Any, Any], None] = lambda thing, author: None
 
     @property
     def known(self) -> tuple[str, ...]:
@@ -66,12 +70,13 @@ class DefinedKind:
 @dataclass(frozen=True)
 class Change:
     """What an import did, or would do, to one thing: ``before`` is None for a new one; both
-    are as ``dump`` writes them."""
+    are as ``dump`` writes them. ``affected``: what else is different by that."""
 
     kind: str
     thing: Any
     before: dict[str, Any] | None
     after: dict[str, Any]
+    affected: list[Any] = field(default_factory=list)
 
     @property
     def fields(self) -> list[str]:
@@ -114,32 +119,25 @@ def dump(only: models.QuerySet[Any] | None = None) -> dict[str, Any]:
     return data
 
 
-def load(data: Any, *, rehearse: bool = False) -> Report:
+def load(data: Any, *, rehearse: bool = False, author: Any = None) -> Report:
     """Create or change what ``data`` defines, all of it or nothing; with ``rehearse`` nothing
-    in any case. Raises ``DefinitionError`` with everything that is wrong."""
+    in any case. ``author`` is the user who does it, if one does. Raises ``DefinitionError``
+    with everything that is wrong."""
     _check_form(data)
     report = Report()
     problems: list[str] = []
     with transaction.atomic():
         for kind in _kinds.values():
-            loaded: list[tuple[int, Any]] = []
-            for position, entry in enumerate(data.get(kind.name, [])):
-                try:
-                    change = _load_one(kind, entry)
-                except ValidationError as error:
-                    problems += _located(f"{kind.name}[{position}]", error)
-                    continue
-                report.changes.append(change)
-                loaded.append((position, change.thing))
-            for position, thing in loaded if kind.name_each_other else ():
-                try:
-                    thing.full_clean()
-                except ValidationError as error:
-                    problems += _located(f"{kind.name}[{position}]", error)
+            changes, wrong = _load_kind(kind, data.get(kind.name, []))
+            report.changes += changes
+            problems += wrong
         if problems:
             raise DefinitionError(problems)
         if rehearse:
             transaction.set_rollback(True)
+        else:
+            for change in report.changes:
+                _kinds[change.kind].loaded(change.thing, author)
     return report
 
 
@@ -190,7 +188,35 @@ def _value(thing: Any, name: str) -> Any:
     return value if isinstance(value, str | int | None) else field.value_to_string(thing)
 
 
-def _load_one(kind: DefinedKind, entry: dict[str, Any]) -> Change:
+def _load_kind(kind: DefinedKind, entries: list[dict[str, Any]]) -> tuple[list[Change], list[str]]:
+    """All things of a kind, and what is wrong with them. All are there before their parts are
+    read: a segment's line may name a segment that comes later."""
+    problems: list[str] = []
+    loaded: list[tuple[int, dict[str, Any], Any, Any]] = []
+    for position, entry in enumerate(entries):
+        try:
+            loaded.append((position, entry, *_load_one(kind, entry)))
+        except ValidationError as error:
+            problems += _located(f"{kind.name}[{position}]", error)
+    changes = []
+    for position, entry, thing, before in loaded:
+        try:
+            for part in kind.parts:
+                if part.after:
+                    part.load(thing, entry.get(part.name, part.missing))
+            if kind.name_each_other:
+                thing.full_clean()
+        except ValidationError as error:
+            problems += _located(f"{kind.name}[{position}]", error)
+        else:
+            after = _dump_one(kind, thing)
+            affected = list(kind.affected(thing)) if before != after else []
+            changes.append(Change(kind.name, thing, before, after, affected))
+    return changes, problems
+
+
+def _load_one(kind: DefinedKind, entry: dict[str, Any]) -> tuple[Any, dict[str, Any] | None]:
+    """The thing, saved, but for the parts that come after; and what it was before."""
     if unknown := set(entry) - set(kind.known):
         raise ValidationError(
             _("Unknown: %(names)s. Known are: %(known)s.")
@@ -211,10 +237,7 @@ def _load_one(kind: DefinedKind, entry: dict[str, Any]) -> Change:
     else:
         thing.full_clean()
     thing.save()
-    for part in kind.parts:
-        if part.after:
-            part.load(thing, entry.get(part.name, part.missing))
-    return Change(kind.name, thing, before, _dump_one(kind, thing))
+    return thing, before
 
 
 def plain_value(thing: Any, name: str, value: Any) -> Any:

@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 
 from automation.rules.conditions import Question, grouped, prepared
 from automation.rules.fields import Field
-from automation.rules.keys import key_field
+from automation.rules.keys import key_field, key_meant
 from automation.rules.rule import BrokenRule, Rule
 from automation.rules.sources import Source, UnknownField
 
@@ -77,11 +77,11 @@ def matches(explanations: list[Explanation]) -> bool:
 
 
 def rows_meant(source: Source, text: str) -> QuerySet[Any]:
-    """The rows that people mean by ``text``, the newest first: the one with this number, or
-    those of the person with this address."""
+    """The rows that people mean by ``text``, the newest first: the one with this number
+    ("812", "Cart 812"), or those of the person with this address."""
     meant = Q(pk__in=[])
     with suppress(ValidationError):
-        meant |= Q(pk=key_field(source.model).to_python(text))
+        meant |= Q(pk=key_field(source.model).to_python(key_meant(text)))
     if source.recipient:
         meant |= Q(**{f"{source.recipient}__iexact": text})
     return source.rows([]).filter(meant).order_by("-pk")

@@ -125,7 +125,8 @@ class DateCondition(_OfDates):
 class AnniversaryCondition(_OfDates):
     """The yearly return of a date: today, or in ``value`` days, in the rule's time zone.
 
-    A date of 29 February returns on 28 February in years without one.
+    A date of 29 February returns on 28 February in years without one. The day itself is no
+    anniversary, and what lies ahead has none yet.
     """
 
     kind: ClassVar[str] = "anniversary"
@@ -152,7 +153,7 @@ class AnniversaryCondition(_OfDates):
         asked = Q()
         for number, name in days:
             asked |= Q(Exact(month, number)) & Q(Exact(day_of_month, name))
-        return asked
+        return asked & Q(**{f"{path}__lt": dates.start_of(field, day, now)})
 
     @classmethod
     def read_value(cls, field: Field, operator: Operator, text: str) -> Any:

@@ -10,17 +10,18 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.db.models import prefetch_related_objects
 from django.forms.models import BaseInlineFormSet
+from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from automation.rules import dates
+from automation.rules import dates, editing
 from automation.rules.definitions import read_condition
 from automation.rules.fields import Field
 from automation.rules.offers import Offer
-from automation.rules.rule import Condition, Rule
-from automation.rules.sources import UnknownSource, sources
+from automation.rules.rule import BrokenRule, Condition, Rule
+from automation.rules.sources import UnknownField, UnknownSource, sources
 
 
 class TextWithSuggestions(forms.TextInput):
@@ -61,10 +62,24 @@ class SourceForm(forms.ModelForm):
             )
         if "time_zone" in self.fields:
             self.fields["time_zone"].widget = TextWithSuggestions(time_zones)
+        if self.instance.pk:
+            opened_with = editing.fingerprint(self.instance, list(self.fields))
+            self.fields["opened_with"] = editing.OpenedWith(initial=opened_with)
+
+    def clean(self) -> dict[str, Any] | None:
+        cleaned = super().clean()
+        if "opened_with" in self.fields:
+            sent = (cleaned or {}).get("opened_with")
+            if sent and sent != self.fields["opened_with"].initial:
+                raise ValidationError(editing.changed_meanwhile(self.instance), code="meanwhile")
+        return cleaned
 
 
 #: What a line is written with; what it means is read from all of them together.
 TEXTS = ("field", "operator", "value", "within", "among")
+
+#: So many lines fit into a form: of many more, the server would refuse all that is sent.
+MAX_LINES = 100
 
 
 class ConditionLine(forms.ModelForm):
@@ -106,6 +121,8 @@ class ConditionLine(forms.ModelForm):
         self.replaced: Condition | None = None
         if offer is not None:
             self._offer_choices(offer)
+        elif self.instance.pk:
+            self._offer_what_is_saved()
         if self.instance.pk:
             self.initial = {**self.initial, **self._as_saved(self.instance)}
 
@@ -130,11 +147,28 @@ class ConditionLine(forms.ModelForm):
         if path and path not in offer.subjects:
             # A field that is gone stays visible, so that the line can be mended or removed.
             chooser.choices = [*chooser.choices, (path, _("%s (no longer there)") % path)]
-            operators.choices = [*operators.choices, (f"{self.instance.kind}.{operator}", operator)]
+        asked = f"{self.instance.kind}.{operator}"
+        if operator and asked not in dict(operators.choices):
+            operators.choices = [*operators.choices, (asked, operator)]
+
+    def _offer_what_is_saved(self) -> None:
+        """Without a source there is nothing else to choose from: a line can stay or be removed."""
+        saved = self._as_saved(self.instance)
+        for name in ("field", "operator", "among"):
+            chooser: Any = self.fields[name]
+            chooser.choices = [
+                ("", "—"),
+                *([(saved[name], saved[name])] if saved.get(name) else []),
+            ]
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
         path, operator = cleaned.get("field"), cleaned.get("operator")
+        if self.offer is None and set(self.changed_data) & set(TEXTS):
+            self.add_error(
+                "value",
+                _("What this rule is about is gone. Leave the line as it was, or remove it."),
+            )
         if self.offer is None or not path or not operator or "value" in self.errors:
             return cleaned
         subject = self.offer.subjects.get(path)
@@ -209,6 +243,10 @@ class SavedLine(forms.ModelChoiceField):
     them once more, whenever the form is sent, saved or not."""
 
     lines: Iterable[Condition] = ()
+    default_error_messages = {
+        "required": editing.LINE_CHANGED_MEANWHILE,
+        "invalid_choice": editing.LINE_CHANGED_MEANWHILE,
+    }
 
     def to_python(self, value: Any) -> Condition | None:
         if value in self.empty_values:
@@ -221,6 +259,8 @@ class SavedLine(forms.ModelChoiceField):
 
 class ConditionLines(BaseInlineFormSet):
     """All lines of a rule, in their order."""
+
+    default_error_messages = {"too_many_forms": editing.TOO_MANY_LINES}
 
     @cached_property
     def offer(self) -> Offer | None:
@@ -248,9 +288,39 @@ class ConditionLines(BaseInlineFormSet):
 
     def clean(self) -> None:
         super().clean()
-        kept = [form for form in self.forms if form not in self.deleted_forms]
+        forms: list[Any] = self.forms
+        saved: list[Any] = self.initial_forms
+        if any("id" in form.errors for form in saved):
+            # The admin shows as many lines as there are in the database.
+            self._queryset = [form.instance for form in saved]
+        kept = [form for form in forms if form not in self.deleted_forms]
         for position, form in enumerate(kept):
             form.instance.position = position
+        written = [form for form in forms if form.has_changed() or form in saved]
+        written = [form for form in written if not self._should_delete_form(form)]  # type: ignore[attr-defined]
+        self._refuse_circles(written)
+        if len(written) > MAX_LINES:
+            raise ValidationError(
+                editing.TOO_MANY_LINES % {"num": MAX_LINES}, code="too_many_forms"
+            )
+
+    def _refuse_circles(self, written: list[Any]) -> None:
+        """A line that cannot be asked is told at it: one that leads back to this rule through
+        segments above all."""
+        if self.offer is None:
+            return
+        for form in written:
+            if form.has_changed() and form.is_valid() and form.instance.operator:
+                condition, source = form.instance, self.offer.source
+                try:
+                    with self.instance.being_asked():
+                        now = self.instance.local(timezone.now())
+                        condition.expression(source, now)
+                        condition.to_q(source, now, condition.field)
+                except BrokenRule as error:
+                    form.add_error("value", str(error))
+                except UnknownField:
+                    pass  # the line itself was read: another rule's field is gone
 
     def complete(self) -> list[Condition]:
         """The conditions of all lines that can be asked as they stand, unsaved, each with the

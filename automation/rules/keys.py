@@ -27,3 +27,8 @@ def key_expression(model: type[models.Model], pk: Any = "pk") -> Any:
     if isinstance(key_field(model), models.UUIDField):
         text = Replace(text, Value("-"), Value(""))
     return text
+
+
+def key_meant(text: str) -> str:
+    """The primary key in what people write for a row: ``"812"``, ``"#812"``, ``"Cart 812"``."""
+    return text.strip().rpartition(" ")[2].removeprefix("#")

@@ -84,8 +84,10 @@ class RelatedCondition(Condition):
             for path, field in fields.items():
                 for aggregate in _aggregates_of(field):
                     said = _AGGREGATES[aggregate][1] % field.label
-                    kind = field.kind
-                    found.append(Field(f"{name}:{aggregate}:{path}", said, label, kind))
+                    whole = field.whole and aggregate != "average"
+                    found.append(
+                        Field(f"{name}:{aggregate}:{path}", said, label, field.kind, whole=whole)
+                    )
         return found
 
     @classmethod

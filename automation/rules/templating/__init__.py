@@ -1,13 +1,6 @@
 """Editors' templates: Liquid that sees plain data, knows its limits and says what is wrong."""
 
-from automation.rules.templating.checks import (
-    ANYTHING,
-    Problem,
-    Shape,
-    check,
-    snippets_of,
-    variables_of,
-)
+from automation.rules.templating.checks import ANYTHING, Problem, Shape, check
 from automation.rules.templating.errors import TemplateError
 from automation.rules.templating.names import written
 from automation.rules.templating.snippets import Snippets
@@ -15,7 +8,6 @@ from automation.rules.templating.templates import (
     Data,
     EmptyValue,
     Rendered,
-    Safe,
     Template,
     parse,
     plain_data,
@@ -27,7 +19,6 @@ __all__ = [
     "EmptyValue",
     "Problem",
     "Rendered",
-    "Safe",
     "Shape",
     "Snippets",
     "Template",
@@ -35,7 +26,5 @@ __all__ = [
     "check",
     "parse",
     "plain_data",
-    "snippets_of",
-    "variables_of",
     "written",
 ]

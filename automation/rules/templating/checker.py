@@ -1,8 +1,8 @@
 """Going through a template as rendering does, with shapes instead of values."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.utils.translation import gettext as _
 from liquid import Token
@@ -90,39 +90,23 @@ def problem(error: TemplateError) -> Problem:
     return Problem(error.line or 0, error.column or 0, error.reason, error.snippet)
 
 
-class _Known(NamedTuple):
-    """What is known of a value: its shape, and where in the data it comes from, if it does."""
-
-    shape: Any
-    path: tuple[str, ...] | None = None
-
-
-_UNKNOWN = _Known(ANYTHING)
-_ONE = _Known(_VALUE)
-
-
 class TooMuch(Exception):
     """Checking this would take too long."""
 
 
 class Checker:
-    """What is wrong with a template, and which variables it uses, once ``check`` has gone
-    through its nodes."""
+    """What is wrong with a template, once ``check`` has gone through its nodes."""
 
-    def __init__(self, parsed: Parsed, shape: Shape | None, required: Collection[str] = ()) -> None:
+    def __init__(self, parsed: Parsed, shape: Shape | None) -> None:
         self.parsed = parsed
         self.shape = shape
         #: Where assignments go: the names of the template, or of the snippet we are in.
-        self.own = {name: _Known(below, (name,)) for name, below in (shape or {}).items()}
-        self.own |= {name: _Known(_VALUE, (name,)) for name in required}
-        self.scopes: list[dict[str, _Known]] = [self.own]
+        self.own = dict(shape or {})
+        self.scopes: list[dict[str, Any]] = [self.own]
         self.snippet = ""
         self.checked = 0
         self.problems: dict[Problem, None] = {problem(error): None for error in parsed.errors}
         self.told: set[tuple[int, str, int, int]] = set()
-        self.used: set[tuple[str, ...]] = set()
-        #: Where the required names stand: token and snippet.
-        self.places: dict[str, list[tuple[Token, str]]] = {name: [] for name in required}
         for text in parsed.texts.values():
             self.snippet = text.slug
             for used in text.filters:
@@ -136,7 +120,7 @@ class Checker:
             if isinstance(node, ForNode | TablerowNode):
                 self._loop(node)
             elif isinstance(node, AssignNode):
-                self._assign(node.name, self._known(node.expression))
+                self._assign(node.name, self._shape_of(node.expression))
             elif isinstance(node, RenderNode):
                 self._render(node)
             else:
@@ -144,16 +128,16 @@ class Checker:
 
     def _other(self, node: Node) -> None:
         for expression in node.expressions():
-            known = self._known(expression)
+            shape = self._shape_of(expression)
             if isinstance(node, OutputNode):
-                self._printable(expression, known.shape)
+                self._printable(expression, shape)
         for name in node.template_scope():  # capture, increment, decrement
-            self._assign(name, _ONE)
+            self._assign(name, _VALUE)
         self.check(inner(node))
 
     def _loop(self, node: ForNode | TablerowNode) -> None:
         expression = node.expression
-        items, path = self._known(expression.iterable)
+        items = self._shape_of(expression.iterable)
         if self.shape is not None and items is not ANYTHING and not isinstance(items, list):
             self._problem(
                 _("“%s” is not a list, so there is nothing to go through.") % expression.iterable,
@@ -161,12 +145,10 @@ class Checker:
             )
         for bound in (expression.limit, expression.offset, expression.cols):
             if bound is not None:
-                self._known(bound)
-        item = _Known(items[0] if isinstance(items, list) else ANYTHING, path)
+                self._shape_of(bound)
+        item = items[0] if isinstance(items, list) else ANYTHING
         loop = (
-            {"forloop": _Known(_FORLOOP)}
-            if isinstance(node, ForNode)
-            else {"tablerowloop": _Known(_TABLEROWLOOP)}
+            {"forloop": _FORLOOP} if isinstance(node, ForNode) else {"tablerowloop": _TABLEROWLOOP}
         )
         self.scopes.append({expression.identifier: item, **loop})
         self.check([node.block])
@@ -174,12 +156,12 @@ class Checker:
         if isinstance(node, ForNode) and node.default:
             self.check([node.default])
 
-    def _assign(self, name: str, known: _Known) -> None:
+    def _assign(self, name: str, shape: Any) -> None:
         # Set twice to different things, perhaps in branches: it may be either.
-        self.own[name] = known if self.own.get(name, known) == known else _UNKNOWN
+        self.own[name] = shape if self.own.get(name, shape) == shape else ANYTHING
 
     def _render(self, node: RenderNode) -> None:
-        handed = {argument.name: self._known(argument.value) for argument in node.arguments}
+        handed = {argument.name: self._shape_of(argument.value) for argument in node.arguments}
         if node.slug not in self.parsed.texts or not node.nodes:
             return
         # Snippets that render snippets twice each are as many as grains on a chessboard.
@@ -195,38 +177,38 @@ class Checker:
 
     # What an expression is ------------------------------------------------------------------
 
-    def _known(self, expression: Expression) -> _Known:
+    def _shape_of(self, expression: Expression) -> Any:
         if isinstance(expression, Path):
             return self._path(expression)
         if isinstance(expression, FilteredExpression):
-            known = self._known(expression.left)
+            shape = self._shape_of(expression.left)
             for used in expression.filters or []:
-                known = self._filtered(expression, known, used)
-            return known
+                shape = self._filtered(expression, shape, used)
+            return shape
         for child in expression.children():
-            self._known(child)
+            self._shape_of(child)
         if isinstance(expression, RangeLiteral):
-            return _Known([_VALUE])
-        return _UNKNOWN if isinstance(expression, LoopExpression) else _ONE
+            return [_VALUE]
+        return ANYTHING if isinstance(expression, LoopExpression) else _VALUE
 
-    def _filtered(self, expression: FilteredExpression, known: _Known, used: Filter) -> _Known:
+    def _filtered(self, expression: FilteredExpression, shape: Any, used: Filter) -> Any:
         for argument in used.args:
-            self._known(argument.value)
+            self._shape_of(argument.value)
         self._arguments(used)
-        name, shape = used.name, known.shape
+        name = used.name
         if isinstance(shape, Mapping) and name in _ONE_VALUE | LIST_FILTERS:
             self._whole_group(expression, shape, used.token)
-            return _UNKNOWN
+            return ANYTHING
         self._kind(expression, getattr(shape, "kind", None), used)
         if name in LIST_FILTERS and isinstance(shape, list):
-            self._field(known, used)
+            self._field(shape[0], used)
             if name in _KEEP_THE_LIST:
-                return known
+                return shape
             if name in _ONE_OF_THE_LIST:
-                return _Known(shape[0], known.path)
+                return shape[0]
         if name == "required":
-            return known
-        return _ONE if name in _ONE_VALUE and name != "split" else _UNKNOWN
+            return shape
+        return _VALUE if name in _ONE_VALUE and name != "split" else ANYTHING
 
     def _kind(self, expression: FilteredExpression, kind: object, used: Filter) -> None:
         """A source's fields say what kind of value they hold. Text may hold anything."""
@@ -255,62 +237,48 @@ class Checker:
         if isinstance(first, StringLiteral) and (wrong := wrong_constant(used.name, first.value)):
             self._problem(wrong, first.token)
 
-    def _field(self, items: _Known, used: Filter) -> None:
+    def _field(self, item: Any, used: Filter) -> None:
         """``where: "titel"`` names a field of the list's items."""
-        item = items.shape[0]
         if used.name not in _FIELD_FIRST or not used.args or not isinstance(item, Mapping):
             return
         named = used.args[0].value
-        if not isinstance(named, StringLiteral):
-            return
-        if named.value not in item:
+        if isinstance(named, StringLiteral) and named.value not in item:
             self._unknown([named.value], 0, item, named.token)
-        elif items.path:
-            self.used.add((*items.path, named.value))
 
-    def _path(self, path: Path) -> _Known:
+    def _path(self, path: Path) -> Any:
         for part in path.children():
-            self._known(part)
+            self._shape_of(part)
         root = path.path[0]
         if not isinstance(root, str):
-            return _UNKNOWN
-        if root in self.places:
-            self.places[root].append((path.token, self.snippet))
-        known = self._root(root, path)
+            return ANYTHING
+        shape = self._root(root, path)
         for depth, key in enumerate(path.path[1:], start=1):
-            known = self._below(known, key, path, depth)
-        if known.path:
-            self.used.add(known.path)
-        return known
+            shape = self._below(shape, key, path, depth)
+        return shape
 
-    def _root(self, name: str, path: Path) -> _Known:
+    def _root(self, name: str, path: Path) -> Any:
         for scope in reversed(self.scopes):
             if name in scope:
                 return scope[name]
-        if self.shape is None:
-            return _Known(ANYTHING, (name,))
-        self._unknown(path.path, 0, ANYTHING, path.token)
-        return _UNKNOWN
+        if self.shape is not None:
+            self._unknown(path.path, 0, ANYTHING, path.token)
+        return ANYTHING
 
-    def _below(self, known: _Known, key: Any, path: Path, depth: int) -> _Known:
-        """What ``key`` is in what is ``known``."""
-        shape, above = known
+    def _below(self, shape: Any, key: Any, path: Path, depth: int) -> Any:
+        """What ``key`` is in ``shape``."""
         if isinstance(shape, list) and (not isinstance(key, str) or key in ("first", "last")):
-            return _Known(shape[0], above)
-        if isinstance(key, Path) or (shape is ANYTHING and not isinstance(key, str)):
-            return _Known(ANYTHING, above)
-        below = (*above, str(key)) if above else None
-        if shape is ANYTHING:
-            return _Known(ANYTHING, below)
+            return shape[0]
+        if shape is ANYTHING or isinstance(key, Path):
+            return ANYTHING
         if isinstance(shape, Mapping) and key in shape:
-            return _Known(shape[key], below)
+            return shape[key]
         if key == "size":
-            return _Known(_VALUE, above)
+            return _VALUE
         self._unknown(path.path, depth, shape, path.token)
-        return _UNKNOWN
+        return ANYTHING
 
     def _names(self) -> dict[str, Any]:
-        return {name: known.shape for scope in self.scopes for name, known in scope.items()}
+        return {name: shape for scope in self.scopes for name, shape in scope.items()}
 
     # Problems -------------------------------------------------------------------------------
 
@@ -329,29 +297,6 @@ class Checker:
         names = self._names()
         known = names if known is ANYTHING else known
         self._problem(unknown_variable(path, depth, known, names), token)
-
-    def check_required(self) -> None:
-        """Note a problem unless each of the required names is printed exactly once, outside of
-        everything."""
-        for name, places in self.places.items():
-            outermost = [
-                (node.expression.token, "")
-                for node in self.parsed.texts[""].nodes
-                if isinstance(node, OutputNode) and str(node.expression) == name
-            ]
-            if not places:
-                message = _("“{{ %(name)s }}” is missing. It stands for what is put in here.")
-                self.problems[Problem(0, 0, message % {"name": name})] = None
-            elif len(places) > 1:
-                self.snippet = places[1][1]
-                self._problem(_("“%s” may stand here only once.") % name, places[1][0])
-            elif places != outermost:
-                self.snippet = places[0][1]
-                message = _(
-                    "“{{ %(name)s }}” must stand by itself: without filters, and outside of "
-                    "conditions, loops and snippets."
-                )
-                self._problem(message % {"name": name}, places[0][0])
 
     def _printable(self, expression: Expression, shape: Any) -> None:
         if self.shape is None or shape is ANYTHING:

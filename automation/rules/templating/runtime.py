@@ -91,14 +91,13 @@ _TAGS: tuple[type[Tag], ...] = (
 class Buffer:
     """What a template writes to: text of a bounded length. Half a character is no error."""
 
-    def __init__(self, longest: int = MAX_TEXT) -> None:
+    def __init__(self) -> None:
         self.parts: list[str] = []
         self.size = 0
-        self.longest = longest
 
     def write(self, part: str) -> int:
         self.size += len(part)
-        if self.size > self.longest:
+        if self.size > MAX_TEXT:
             raise too_long()
         self.parts.append(part)
         return len(part)

@@ -5,14 +5,6 @@
 
 Nothing but ``TemplateError`` ever comes out of here, whatever the template or the data; only
 what the caller's own ``snippets`` raise is the caller's.
-
-A layout is a template like any other. What it is put around is HTML already, so it is handed
-over as ``Safe``, beside the data; ``check`` makes sure that it is printed exactly once:
-
-    check(layout, shape, html=True, required={"content"})
-    parse(layout, html=True, snippets=snippets).render(
-        data, language="de", extra={"content": Safe(body), "subject": "…", "preheader": "…"}
-    )
 """
 
 import threading
@@ -36,20 +28,16 @@ from automation.rules.templating.localising import localisation
 from automation.rules.templating.reading import Parsed, parse_tree
 from automation.rules.templating.runtime import MAX_SECONDS, Buffer, Context, Noted
 from automation.rules.templating.snippets import Snippets, source_of
-from automation.rules.templating.values import MAX_TEXT, Data, Safe
+from automation.rules.templating.values import Data
 
-__all__ = ["Data", "EmptyValue", "Rendered", "Safe", "Template", "parse", "plain_data"]
+__all__ = ["Data", "EmptyValue", "Rendered", "Template", "parse", "plain_data"]
 
 
 def plain_data(data: Mapping[str, Any]) -> Data:
     """``data`` made ready for templates, once for several. Raises ``TemplateError`` if there
     is something in it that templates must not see."""
-    return _plain(data, {})
-
-
-def _plain(data: Mapping[str, Any], extra: Mapping[str, Any]) -> Data:
     try:
-        return values.with_extra(values.plain_data(data), extra)
+        return values.plain_data(data)
     except LiquidError as error:
         raise TemplateError(reason_of(error)) from None
     except Exception as error:
@@ -82,41 +70,27 @@ class Template:
         self.snippets: Mapping[str, str] = parsed.snippets
 
     def render(
-        self,
-        data: Mapping[str, Any],
-        *,
-        language: str = "en",
-        extra: Mapping[str, Any] | None = None,
-        seconds: float = MAX_SECONDS,
+        self, data: Mapping[str, Any], *, language: str = "en", seconds: float = MAX_SECONDS
     ) -> str:
         """The text that this template makes of ``data``, within ``seconds``.
 
         Money, numbers and dates are written in ``language`` (any code; English if it is not
         known), moments in the current time zone (``django.utils.timezone.override``).
-        ``extra`` are more variables, over those of the data; only these can be ``Safe``.
         What cannot be stored (NUL, half a character) becomes U+FFFD.
 
         Raises ``TemplateError`` for an unknown variable, a value that does not fit, and
         whatever takes too much time or memory.
         """
-        return self.render_noting(data, language=language, extra=extra, seconds=seconds).text
+        return self.render_noting(data, language=language, seconds=seconds).text
 
     def render_noting(
-        self,
-        data: Mapping[str, Any],
-        *,
-        language: str = "en",
-        extra: Mapping[str, Any] | None = None,
-        seconds: float = MAX_SECONDS,
+        self, data: Mapping[str, Any], *, language: str = "en", seconds: float = MAX_SECONDS
     ) -> Rendered:
         """The same, with the variables that printed nothing although their author did not
         say that they may, with ``default: ""``. Each place counts once, a hundred at most."""
-        extra = extra or {}
-        plain = _plain(data, extra)
+        plain = plain_data(data)
         context = Context(self._bound, plain, seconds, localisation(str(language)[:40]))
-        # What the program adds itself is not what the template makes.
-        added = sum(len(value.html) for value in extra.values() if type(value) is Safe)
-        buffer = Buffer(MAX_TEXT + added)
+        buffer = Buffer()
         try:
             for node in self._bound.nodes:
                 context.token = node.token

@@ -8,7 +8,6 @@ or refused before rendering, so that there is nothing to call and no attribute t
 import datetime
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from enum import Enum
 from typing import Any
@@ -48,28 +47,6 @@ class Refused(LiquidError):
 
 class Data(dict[str, Any]):
     """Plain data that ``plain_data`` has made; it is not made again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Safe:
-    """HTML that the program vouches for: it is printed as it is. There is no way to one from
-    within data, only through the ``extra`` of ``Template.render``."""
-
-    html: str
-
-
-def with_extra(data: Data, extra: Mapping[str, Any]) -> Data:
-    """``data`` with more variables, which hide those of the same name. Here, and nowhere
-    deeper, a value can be ``Safe``."""
-    if not extra:
-        return data
-    made = {
-        name: Markup(plain.text(value.html))
-        if type(value) is Safe
-        else _plain(value, MAX_DATA_DEPTH)
-        for name, value in extra.items()
-    }
-    return Data(data | made)
 
 
 def plain_data(data: Mapping[str, Any]) -> Data:

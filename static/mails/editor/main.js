@@ -5,6 +5,7 @@ import { setUpBetween } from "./between.js";
 import { setUpCaret } from "./caret.js";
 import { setUpChips } from "./chips.js";
 import { text } from "./dialogs.js";
+import { setUpEverything } from "./everything.js";
 import { setUpImages } from "./images.js";
 import { setUpLinks } from "./links.js";
 import { isLogic } from "./liquid.js";
@@ -34,6 +35,7 @@ function setUp(editor) {
   });
   setUpBetween(editor);
   setUpLists(editor);
+  setUpEverything(editor);
   setUpCaret(editor);
   setUpTyping(editor);
   setUpLinks(editor);

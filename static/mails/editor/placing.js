@@ -132,8 +132,14 @@ export function inside(tag) {
   return text.replace(/\s+/g, " ").trim();
 }
 
+/** A paragraph for what comes after something inserted; nothing of the mail until it is used. */
+export const AFTER = "data-liquid-after";
+
+const isUnused = (node) =>
+  node.children.every((child) => isBlank(child) || child.name === "br" || isBookmark(child));
+
 /** Where the editor remembers a selection; copying may take it along. */
-const isBookmark = ({ attributes }) => attributes.id?.startsWith("cke_bm_");
+const isBookmark = ({ attributes }) => attributes?.id?.startsWith("cke_bm_");
 
 /** Chips, with whatever the editor has put around them, become what the writer writes. */
 export function release(fragment) {
@@ -141,7 +147,7 @@ export function release(fragment) {
   fragment.forEach(
     (node) => {
       const { attributes } = node;
-      if ("data-liquid" in attributes || IMPLIED in attributes || isBookmark(node))
+      if (["data-liquid", IMPLIED, AFTER].some((name) => name in attributes) || isBookmark(node))
         found.push(node);
     },
     CKEDITOR.NODE_ELEMENT,
@@ -150,6 +156,11 @@ export function release(fragment) {
   for (const node of found) {
     if (isBookmark(node)) {
       node.remove();
+      continue;
+    }
+    if (AFTER in node.attributes) {
+      delete node.attributes[AFTER];
+      if (isUnused(node)) node.remove();
       continue;
     }
     if (IMPLIED in node.attributes) {

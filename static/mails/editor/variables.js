@@ -2,6 +2,7 @@
 // source or a line such as the subject. Works without the rich editor, too.
 
 import { insertItems, insertRows } from "./loops.js";
+import { AFTER } from "./placing.js";
 import { insert } from "./typing.js";
 
 const FIELD = "[data-liquid-field]";
@@ -70,12 +71,32 @@ function write(target, what) {
     if (what.insertRows && insertRows(target, what.insertRows)) return;
     if (what.insertItems && insertItems(target, what.insertItems)) return;
     insert(target, what.insertHtml || what.insertValue);
+    if (what.insertHtml) goBehind(target);
     return;
   }
   const isSource = target.mode === "source";
   const field = isSource ? target.editable().$ : target;
   const holdsHtml = isSource || field.matches('textarea[data-type="ckeditortype"]');
-  type(field, what.insertValue || (holdsHtml ? what.insertHtml : what.insertText));
+  const text = what.insertValue || (holdsHtml ? what.insertHtml : what.insertText);
+  if (text) type(field, text);
+  else if (target !== firstField()) write(firstField(), what); // a snippet: only texts can have it
+}
+
+/** Writing goes on in a paragraph behind the table or list that was inserted, not in it. */
+function goBehind(editor) {
+  const path = editor.elementPath();
+  const inserted = path?.elements.filter((each) => each.is("table", "ul", "ol")).pop();
+  if (!inserted) return;
+  let next = inserted.getNext((node) => node.type === CKEDITOR.NODE_ELEMENT);
+  if (!next?.is("p")) {
+    next = editor.document.createElement("p", { attributes: { [AFTER]: "1" } });
+    next.appendBogus();
+    next.insertAfter(inserted);
+  }
+  const range = editor.createRange();
+  range.moveToElementEditStart(next);
+  range.select();
+  editor.fire("saveSnapshot");
 }
 
 /** As if it were typed, so that it can be undone. */
