@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from automation.events.admin import moment, state_badge
 from automation.events.event import Event, stored_key
 from automation.events.models import EventRecord
-from automation.rules.counting import Counted, TooSlow, counted, in_time
+from automation.rules.counting import Counted, TooSlow, counted, counted_together, in_time
 from automation.rules.keys import key_text
 from automation.rules.models import BrokenRule
 from automation.rules.panel import Column, Narrow, Panel
@@ -58,7 +58,9 @@ def further(
         try:
             with in_time(found.rows.db):
                 unseen = running.without_events(found.rows, generator, now)
-            shown["new"] = counted(unseen)
+            # What has taken too long for all that match is not tried again for those of them.
+            is_slow = not found.matching.exact
+            shown["new"] = counted_together([unseen])[0] if is_slow else counted(unseen)
         except TooSlow:
             shown["new"] = Counted(None, exact=False)
         except BrokenRule as error:

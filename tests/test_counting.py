@@ -5,7 +5,7 @@ from django.db import OperationalError
 from django.db.models import F, Func, IntegerField
 
 from automation.demo.models import Customer
-from automation.rules.counting import Counted, counted, time_limit
+from automation.rules.counting import Counted, counted, counted_together, time_limit
 from tests import shop
 
 pytestmark = pytest.mark.django_db
@@ -37,6 +37,19 @@ def test_a_count_that_takes_too_long_stops_at_a_bound():
     slow = Customer.objects.alias(slow=Slow(F("id"))).filter(slow__gt=0)
     assert counted(slow, patience=2, bound=1) == Counted(1, exact=False)
     assert counted(slow, patience=0.01, bound=1) == Counted(None, exact=False)
+
+
+def test_several_counts_share_their_time():
+    for _number in range(3):
+        shop.customer(country="CH")
+    for _number in range(300):
+        shop.customer(country="DE")
+    swiss, german = (Customer.objects.filter(country=country) for country in ("CH", "DE"))
+    slow = Customer.objects.alias(slow=Slow(F("id"))).filter(slow__gt=0)
+    assert counted_together([swiss, german, slow, swiss], seconds=0.5, bound=100) == [
+        Counted(3), Counted(100, exact=False), Counted(None, exact=False),
+        Counted(None, exact=False),
+    ]  # fmt: skip
 
 
 def test_nothing_is_stopped_outside_of_the_limit():

@@ -1,7 +1,7 @@
 """Counting rows for a page: exactly where that is quick, and never for long."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -38,10 +38,25 @@ def counted(rows: QuerySet[Any], *, patience: float = PATIENCE, bound: int = BOU
     number = _in_time(rows, patience)
     if number is not None:
         return Counted(number)
-    some = _in_time(rows.order_by()[: bound + 1], patience)
-    if some is None:
-        return Counted(None, exact=False)
-    return Counted(min(some, bound), exact=some <= bound)
+    (found,) = counted_together([rows], seconds=patience, bound=bound)
+    return found
+
+
+def counted_together(
+    several: Iterable[QuerySet[Any]], *, seconds: float = PATIENCE, bound: int = BOUND
+) -> list[Counted]:
+    """Count each up to ``bound``, all of them within about ``seconds``: for rows of which an
+    exact count has taken too long already. Those for which no time is left are not known."""
+    end = time.monotonic() + seconds
+    found = []
+    for rows in several:
+        left = end - time.monotonic()
+        some = _in_time(rows.order_by()[: bound + 1], left) if left > 0 else None
+        if some is None:
+            found.append(Counted(None, exact=False))
+        else:
+            found.append(Counted(min(some, bound), exact=some <= bound))
+    return found
 
 
 def _in_time(rows: QuerySet[Any], seconds: float) -> int | None:

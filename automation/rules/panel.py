@@ -13,7 +13,7 @@ from typing import Any
 from django.db.models import Count, F, Q, QuerySet
 
 from automation.rules.conditions import Asks, Question, combined, prepared
-from automation.rules.counting import Counted, TooSlow, counted, in_time
+from automation.rules.counting import Counted, TooSlow, counted_together, in_time
 from automation.rules.explaining import shown
 from automation.rules.fields import Kind
 from automation.rules.sources import Source
@@ -107,8 +107,9 @@ def _counts(
         with in_time(rows.db):
             found = rows.order_by().aggregate(**everything, **named)
     except TooSlow:
-        unknown = Counted(None, exact=False)
-        return counted(source.rows([])), counted(matching), [unknown] * len(questions)
+        alone = (rows.filter(question.q) for question in questions)
+        total, all_lines, *lines = counted_together([source.rows([]), matching, *alone])
+        return total, all_lines, lines
     return (
         Counted(found["_all_rows"]),
         Counted(found["_matching_rows"]),
