@@ -10,9 +10,13 @@ class EventsConfig(AppConfig):
     verbose_name = _("Events")
 
     def ready(self) -> None:
+        from automation.events import pulse
+        from automation.events.heartbeat import beat_with_tick
         from automation.events.schedule import ensure_tick, tick_signal
         from automation.events.tasks import ring_for_deliveries
 
         tick_signal.connect(ring_for_deliveries, dispatch_uid="automation_events.deliveries")
+        tick_signal.connect(beat_with_tick, dispatch_uid="automation_events.heartbeat")
         post_migrate.connect(ensure_tick, sender=self)
+        pulse.connect()
         autodiscover_modules("listeners")
