@@ -4,14 +4,20 @@ A worker says when it takes a task and when it has finished it, the process that
 when it has noted one. Files, because they need neither the database nor the queue.
 """
 
+import logging
 import os
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from automation.events.processes import end_children_with_this
+
 #: Names the directory to the cluster's processes.
 VARIABLE = "AUTOMATION_PULSE"
+
+#: What the watchdog asks for a sign of life with.
+BEAT_TASK = "automation.events.tasks.beat"
 
 _TAKEN, _FINISHED, _NOTED = "taken", "finished", "noted"
 
@@ -72,23 +78,33 @@ class Pulse:
         return sum(_is_in_group(pid, group) for pid in pids)
 
 
+_watched = False
+
+
 def is_watched() -> bool:
     """Whether this is a process of a cluster that has a watchdog."""
-    return VARIABLE in os.environ
+    return _watched
 
 
 def connect() -> None:
-    """Leave signs of life, if there is a watchdog to read them."""
-    if not is_watched():
+    """In a cluster's first process: leave signs of life, if there is a watchdog to read them."""
+    global _watched
+    # Taken out: what a task starts is no part of the cluster.
+    directory = os.environ.pop(VARIABLE, "")
+    if not directory:
         return
     from django_q.signals import post_execute, post_execute_in_worker, pre_execute
 
-    pulse = Pulse(Path(os.environ[VARIABLE]))
+    _watched = True
+    pulse = Pulse(Path(directory))
     pre_execute.connect(pulse.take, weak=False, dispatch_uid="automation_events.taken")
     post_execute_in_worker.connect(
         pulse.finish, weak=False, dispatch_uid="automation_events.finished"
     )
     post_execute.connect(pulse.note, weak=False, dispatch_uid="automation_events.noted")
+    # Every ten seconds, when there is nothing else to do, and of no interest.
+    logging.getLogger("django-q").addFilter(lambda record: BEAT_TASK not in record.getMessage())
+    end_children_with_this()
 
 
 def _is_in_group(pid: int, group: int) -> bool:
