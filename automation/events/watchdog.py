@@ -28,13 +28,11 @@ from automation.events.schedule import TICK_TASK
 
 logger = logging.getLogger(__name__)
 
-#: All in seconds. After so long without a sign of life, the cluster is asked for one.
-ASK_AFTER = 10
-#: For how long a silent cluster is left alone while others take the tasks: it may only have
-#: had no luck. Also the longest that a cluster which never showed life is waited for.
+#: All in seconds. For how long a silent cluster is left alone while others take the tasks: it
+#: may only have had no luck. Also the longest that one which never showed life is waited for.
 PATIENCE = 600
 #: A cluster none of whose workers has a task ends within this, or something is stuck.
-SETTLES_WITHIN = 10
+SETTLES_WITHIN = 5
 #: A cluster that ends by itself so early is started again after a growing pause.
 EARLY, LONGEST_PAUSE = 60, 30
 LOOK_EVERY = 0.25
@@ -90,6 +88,7 @@ class Watchdog:
 
     def __init__(self, command: Sequence[str], *, silence: float, grace: float) -> None:
         self.command, self.silence, self.grace = list(command), silence, grace
+        self.ask_after = silence / 3
         self.name = heartbeat.own_name()
         self.signals = 0
         self.out_of_reach: set[str] = set()
@@ -198,7 +197,7 @@ class Watchdog:
 
     def _ask(self, now: float) -> None:
         """After a while of quiet, put a task into the queue that any worker can show life with."""
-        if self.listening.quiet(now) < ASK_AFTER or now - self.asked < ASK_AFTER:
+        if min(self.listening.quiet(now), now - self.asked) < self.ask_after:
             return
         self.asked = now
         if self._reach("The queue", lambda: async_task(BEAT_TASK)):
