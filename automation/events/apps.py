@@ -10,7 +10,10 @@ class EventsConfig(AppConfig):
     verbose_name = _("Events")
 
     def ready(self) -> None:
-        from automation.events import pulse
+        from automation.events import (
+            cluster_checks,  # noqa: F401  (registers the system checks)
+            pulse,
+        )
         from automation.events.heartbeat import beat_with_tick
         from automation.events.schedule import ensure_tick, tick_signal
         from automation.events.tasks import ring_for_deliveries
