@@ -112,8 +112,9 @@ class Watchdog:
                     logger.error("%s Starting it again.", reason)
                 else:
                     logger.info("Ending: the workers finish their tasks.")
+                by_itself = self.cluster.exit_code is not None
                 in_order = self._end()
-                self._pause()
+                self._pause(by_itself)
             self._reach("The database", lambda: heartbeat.end(self.name))
         logger.info("The cluster has ended.")
         return 0 if in_order else 1
@@ -151,10 +152,10 @@ class Watchdog:
             logger.warning("Tasks that were broken off: %d.", broken_off)
         return not broken_off
 
-    def _pause(self) -> None:
-        """Before the next start: the longer, the oftener it has ended early."""
+    def _pause(self, by_itself: bool) -> None:
+        """Before the next start: the longer, the oftener it has ended early by itself."""
         self.mute_starts = 0 if self.listening.has_worked else self.mute_starts + 1
-        early = time.monotonic() - self.started < EARLY
+        early = by_itself and time.monotonic() - self.started < EARLY
         self.early_ends = self.early_ends + 1 if early else 0
         end = time.monotonic() + min(2**self.early_ends - 1, LONGEST_PAUSE)
         while time.monotonic() < end and not self.signals:
