@@ -240,6 +240,8 @@ class Delivery(models.Model):
 
     class Meta:
         abstract = True
+        # What happened is not edited; people may decide about it.
+        default_permissions = ("view", "decide")
         indexes = [
             models.Index(fields=["state", "not_before"], name="%(class)s_due"),
             models.Index(fields=["created_at"], name="%(class)s_created"),
