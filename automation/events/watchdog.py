@@ -130,8 +130,10 @@ class Watchdog:
         self.asked = self.renewed = -float("inf")
         self.others_work = self.waits_for_others = False
         logger.info("The cluster starts (process %d).", self.cluster.group)
-        # What is due is found at once, and a worker has something to show life with.
-        self._reach("The queue", lambda: async_task(TICK_TASK))
+        # What is due is found at once, and a worker has something to show life with. Not when it
+        # ends early again and again: nobody would take them, and they would pile up.
+        if not self.early_ends:
+            self._reach("The queue", lambda: async_task(TICK_TASK))
 
     def _end(self) -> bool:
         """Let the workers finish their tasks, then kill what is left. False: tasks were broken
@@ -248,7 +250,7 @@ class Watchdog:
             action()
         except Exception as error:
             if what not in self.out_of_reach:
-                logger.error("%s cannot be used: %s", what, error)
+                logger.error("%s cannot be used: %s", what, " ".join(str(error).split()))
             self.out_of_reach.add(what)
             return False
         if what in self.out_of_reach:
