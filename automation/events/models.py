@@ -3,11 +3,13 @@
 from automation.events.actions import Action
 from automation.events.conditions import EventCondition
 from automation.events.records import EVENT_SHAPE, EventRecord, template_data
+from automation.events.tally import Tally
 
 __all__ = [
     "EVENT_SHAPE",
     "Action",
     "EventCondition",
     "EventRecord",
+    "Tally",
     "template_data",
 ]

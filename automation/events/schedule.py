@@ -44,6 +44,15 @@ def ensure_tick(using: str = "default", **kwargs: Any) -> None:
     )
 
 
+def signs_of_life(now: datetime.datetime) -> list[tuple[str, datetime.datetime]]:
+    """When clusters were last known to work, by name."""
+    from django_q.models import Schedule
+
+    due = Schedule.objects.filter(name=TICK_NAME).values_list("next_run", flat=True).first()
+    # The next run is written when the one before is given to a worker.
+    return [] if due is None else [("tick", min(now, due - datetime.timedelta(minutes=1)))]
+
+
 def is_silent(now: datetime.datetime) -> bool:
     """Whether no cluster seems to run at ``now`` (aware): the tick is overdue by minutes."""
     from django_q.models import Schedule
