@@ -74,7 +74,7 @@ def _failing(now: datetime.datetime) -> Iterator[Finding]:
     if names:
         yield Finding(
             Level.WARNING,
-            _("Their last run failed: %s") % (", ".join(names[:2]) + (", …" if names[2:] else "")),
+            _("Generators whose last run failed: %s") % _named(names),
             _("The run says why. Generators go on by themselves once that is put right."),
             model=Generator,
             query={"last_run": RunState.FAILED.value},
@@ -88,13 +88,16 @@ def _late(now: datetime.datetime) -> Iterator[Finding]:
     if names:
         yield Finding(
             Level.PROBLEM,
-            _("They should have run long ago: %s")
-            % (", ".join(names[:2]) + (", …" if names[2:] else "")),
+            _("Generators that should have run long ago: %s") % _named(names),
             _("Look at the cluster's log and restart it. If it has too much to do, more workers "
               "help (CLUSTER_WORKERS)."),
             model=Generator,
             query={"state__exact": State.ARMED.value},
         )  # fmt: skip
+
+
+def _named(names: list[str]) -> str:
+    return ", ".join(names[:2]) + (", …" if names[2:] else "")
 
 
 def _runs(now: datetime.datetime) -> Iterator[Finding]:
