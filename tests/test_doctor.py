@@ -28,7 +28,7 @@ def doctor(*findings: Finding, **options: bool) -> tuple[int, str]:
 
 FINE = Finding(Level.OK, "All is well.", "Nothing to do.")
 WARNING = Finding(Level.WARNING, "Something is odd.", "Look at it.")
-PROBLEM = Finding(Level.PROBLEM, "Something is broken. " * 5, "Mend it.")
+PROBLEM = Finding(Level.PROBLEM, "Something broke. " * 6, "Mend it.")
 
 
 @pytest.mark.parametrize(
@@ -50,8 +50,8 @@ def test_it_prints_each_finding_with_its_advice():
         "fine     All is well.\n"
         "warning  Something is odd.\n"
         "           Look at it.\n"
-        "problem  Something is broken. Something is broken. Something is broken. Something is broken.\n"
-        "         Something is broken.\n"
+        "problem  Something broke. Something broke. Something broke. Something broke. Something\n"
+        "         broke. Something broke.\n"
         "           Mend it.\n"
         "problems: 1, warnings: 1, fine: 1\n"
     )
