@@ -10,7 +10,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 from django_q.models import Schedule
 
-from automation.events import health
+from automation.events import health, heartbeat
 from automation.events.health import Examination, Finding, Level, examinations
 from automation.events.models import EventRecord, Tally
 from automation.events.outbox import State
@@ -110,6 +110,21 @@ def test_a_cluster_that_does_not_tick_is_a_problem(now):
     assert wrong("cluster", now) == []
     assert wrong("cluster", now + 4 * MINUTE) == [
         (Level.PROBLEM, "The cluster does not run: nothing is sent, and no generator runs.")
+    ]
+
+
+def test_a_cluster_whose_workers_are_stuck_is_a_problem(now):
+    """It plans the next tick all the same."""
+    heartbeat.beat("a:1", now - 3 * MINUTE)
+    assert [level for level, _what in wrong("cluster", now)] == [Level.PROBLEM]
+
+
+def test_a_cluster_that_ended_beside_another_is_a_warning(now):
+    heartbeat.beat("a:1", now - 3 * MINUTE)
+    heartbeat.beat("b:1", now)
+    assert [(found.level, found.what) for found in examination("cluster")(now)] == [
+        (Level.OK, "1 cluster is at work: b:1"),
+        (Level.WARNING, "These clusters were at work today and ended without a word: a:1"),
     ]
 
 

@@ -133,10 +133,10 @@ def test_a_clock_that_is_wrong_is_told(seconds, levels):
 def test_a_migration_that_is_not_applied_is_told(now):
     assert wrong("migrations", now) == []
     recorder = MigrationRecorder(connection)
-    recorder.record_unapplied("automation_events", "0003_tally")
+    recorder.record_unapplied("automation_events", "0004_tally")
     found = wrong("migrations", now)
-    recorder.record_applied("automation_events", "0003_tally")
-    assert found == [(Level.PROBLEM, "1 migration is not applied: automation_events.0003_tally")]
+    recorder.record_applied("automation_events", "0004_tally")
+    assert found == [(Level.PROBLEM, "1 migration is not applied: automation_events.0004_tally")]
 
 
 @on_sqlite

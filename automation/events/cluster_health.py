@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from automation.events.health import Examination, Finding, Level, examinations, words
-from automation.events.schedule import TICK_NAME, TICK_TASK, is_silent
+from automation.events.schedule import SILENCE, TICK_NAME, TICK_TASK, is_silent, signs_of_life
 
 #: So many tasks in the queue are more than bells: nobody takes them.
 MANY_TASKS = 10_000
@@ -22,8 +22,25 @@ def _cluster(now: datetime.datetime) -> Iterator[Finding]:
             _("The cluster does not run: nothing is sent, and no generator runs."),
             _("Start it, or restart it. Its log says why it ended. Nothing is lost meanwhile."),
         )
-    else:
-        yield Finding(Level.OK, _("The cluster works."))
+        return
+    beats = signs_of_life(now)
+    working = [name for name, beaten_at in beats if beaten_at >= now - SILENCE]
+    yield Finding(
+        Level.OK,
+        ngettext(
+            "%(count)d cluster is at work: %(names)s",
+            "%(count)d clusters are at work: %(names)s",
+            len(working),
+        )
+        % {"count": len(working), "names": ", ".join(working)},
+    )
+    gone = [name for name, _beaten_at in beats if name not in working]
+    if gone:
+        yield Finding(
+            Level.WARNING,
+            _("These clusters were at work today and ended without a word: %s") % ", ".join(gone),
+            _("Start them again if they are meant to run. They are forgotten after a day."),
+        )
 
 
 def _tick(now: datetime.datetime) -> Iterator[Finding]:

@@ -2,6 +2,7 @@
 
 from automation.events.actions import Action
 from automation.events.conditions import EventCondition
+from automation.events.heartbeat import Heartbeat
 from automation.events.records import EVENT_SHAPE, EventRecord, template_data
 from automation.events.tally import Tally
 
@@ -10,6 +11,7 @@ __all__ = [
     "Action",
     "EventCondition",
     "EventRecord",
+    "Heartbeat",
     "Tally",
     "template_data",
 ]

@@ -9,6 +9,7 @@ import logging
 from typing import Any
 
 from django.conf import settings
+from django.db import models
 from django.dispatch import Signal
 
 logger = logging.getLogger(__name__)
@@ -46,16 +47,30 @@ def ensure_tick(using: str = "default", **kwargs: Any) -> None:
 
 def signs_of_life(now: datetime.datetime) -> list[tuple[str, datetime.datetime]]:
     """When clusters were last known to work, by name."""
-    from django_q.models import Schedule
+    from automation.events.heartbeat import Heartbeat
 
-    due = Schedule.objects.filter(name=TICK_NAME).values_list("next_run", flat=True).first()
-    # The next run is written when the one before is given to a worker.
-    return [] if due is None else [("tick", min(now, due - datetime.timedelta(minutes=1)))]
+    beats = list(Heartbeat.objects.order_by("name").values_list("name", "beaten_at"))
+    tick = _next_tick()
+    if beats or tick is None:
+        return beats
+    # The next tick is planned when the one before is given to a worker.
+    return [("tick", min(now, tick - datetime.timedelta(minutes=1)))]
 
 
 def is_silent(now: datetime.datetime) -> bool:
-    """Whether no cluster seems to run at ``now`` (aware): the tick is overdue by minutes."""
+    """Whether no cluster seems to work at ``now`` (aware): the tick is overdue by minutes, or no
+    cluster that is known was seen at work for as long. (One whose workers are stuck still plans
+    the next tick.)"""
+    from automation.events.heartbeat import Heartbeat
+
+    tick = _next_tick()
+    if tick is None or tick < now - SILENCE:
+        return True
+    last = Heartbeat.objects.aggregate(last=models.Max("beaten_at"))["last"]
+    return last is not None and last < now - SILENCE
+
+
+def _next_tick() -> datetime.datetime | None:
     from django_q.models import Schedule
 
-    due = Schedule.objects.filter(name=TICK_NAME).values_list("next_run", flat=True).first()
-    return due is None or due < now - SILENCE
+    return Schedule.objects.filter(name=TICK_NAME).values_list("next_run", flat=True).first()
