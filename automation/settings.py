@@ -172,10 +172,10 @@ MEDIA_ROOT = VAR_DIR / "media"
 
 # Security -----------------------------------------------------------------
 
+# A load balancer asks over HTTP, past the proxy.
+SECURE_REDIRECT_EXEMPT = [r"^healthz(/cluster)?$"]
 if not DEBUG:
     SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=True)
-    # A load balancer asks over HTTP, past the proxy.
-    SECURE_REDIRECT_EXEMPT = [r"^healthz(/cluster)?$"]
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     SECURE_HSTS_SECONDS = 365 * 24 * 3600
     SECURE_HSTS_INCLUDE_SUBDOMAINS = True

@@ -50,8 +50,8 @@ def test_it_prints_each_finding_with_its_advice():
         "fine     All is well.\n"
         "warning  Something is odd.\n"
         "           Look at it.\n"
-        "problem  Something broke. Something broke. Something broke. Something broke. Something\n"
-        "         broke. Something broke.\n"
+        "problem  Something broke. Something broke. Something broke. Something broke.\n"
+        "         Something broke. Something broke.\n"
         "           Mend it.\n"
         "problems: 1, warnings: 1, fine: 1\n"
     )
