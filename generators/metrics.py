@@ -33,12 +33,8 @@ def count_run(failed: bool, duration: datetime.timedelta) -> None:
 
 def _generators(now: datetime.datetime) -> Iterator[Metric]:
     states = GaugeMetricFamily("flint_generators", "Generators, by state.", labels=["state"])
-    counts = dict(
-        Generator.objects.non_polymorphic()
-        .order_by()
-        .values_list("state")
-        .annotate(count=Count("pk"))
-    )
+    found = Generator.objects.order_by().values_list("state").annotate(count=Count("pk"))
+    counts = dict(found)
     for state in State.values:
         states.add_metric([state], counts.get(state, 0))
     yield states

@@ -38,7 +38,8 @@ def _server(now: datetime.datetime) -> Iterator[Finding]:
     name = f"{connection.host}:{connection.port}"
     try:
         connection.open()
-        connection.connection.ehlo_or_helo_if_needed()
+        if smtp_connection := connection.connection:
+            smtp_connection.ehlo_or_helo_if_needed()
     except (OSError, smtplib.SMTPException) as error:
         yield Finding(
             Level.PROBLEM,

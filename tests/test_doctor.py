@@ -8,6 +8,7 @@ import pytest
 from django.core.management import call_command
 from django.utils import timezone
 
+from automation.events import heartbeat
 from automation.events.health import Examination, Finding, Level, examinations
 from tests.processes import start_manage
 from tests.test_project import PRODUCTION, manage
@@ -50,8 +51,9 @@ def test_it_prints_each_finding_with_its_advice():
         "fine     All is well.\n"
         "warning  Something is odd.\n"
         "           Look at it.\n"
-        "problem  Something broke. Something broke. Something broke. Something broke.\n"
-        "         Something broke. Something broke.\n"
+        "problem  Something broke. Something broke. Something broke. Something broke. "
+        "Something broke.\n"
+        "         Something broke.\n"
         "           Mend it.\n"
         "problems: 1, warnings: 1, fine: 1\n"
     )
@@ -98,6 +100,7 @@ def test_each_examination_is_asked_at_its_own_moment():
 @pytest.mark.slow
 def test_a_new_installation_is_well(transactional_db, smtp_server):
     """With the tests' database, and the site's own way to open it."""
+    heartbeat.beat("web:1", timezone.now())
     process = start_manage("doctor", "--strict", EMAIL_URL=smtp_server.url)
     printed, errors = process.communicate(timeout=60)
     assert (process.returncode, errors) == (0, ""), printed

@@ -30,6 +30,7 @@ def now() -> datetime.datetime:
     """A moment at which a cluster is at work."""
     now = timezone.now()
     Schedule.objects.filter(name=TICK_NAME).update(next_run=now + MINUTE)
+    heartbeat.beat("web:1", now)
     return now
 
 
@@ -115,15 +116,19 @@ def test_a_cluster_that_does_not_tick_is_a_problem(now):
 
 def test_a_cluster_whose_workers_are_stuck_is_a_problem(now):
     """It plans the next tick all the same."""
-    heartbeat.beat("a:1", now - 3 * MINUTE)
+    heartbeat.beat("web:1", now - 3 * MINUTE)
     assert [level for level, _what in wrong("cluster", now)] == [Level.PROBLEM]
+
+
+def test_that_no_cluster_was_ever_seen_is_a_warning(now):
+    heartbeat.end("web:1")
+    assert wrong("cluster", now) == [(Level.WARNING, "No cluster has been seen at work yet.")]
 
 
 def test_a_cluster_that_ended_beside_another_is_a_warning(now):
     heartbeat.beat("a:1", now - 3 * MINUTE)
-    heartbeat.beat("b:1", now)
     assert [(found.level, found.what) for found in examination("cluster")(now)] == [
-        (Level.OK, "1 cluster is at work: b:1"),
+        (Level.OK, "1 cluster is at work: web:1"),
         (Level.WARNING, "These clusters were at work today and ended without a word: a:1"),
     ]
 

@@ -20,10 +20,19 @@ def _cluster(now: datetime.datetime) -> Iterator[Finding]:
         yield Finding(
             Level.PROBLEM,
             _("The cluster does not run: nothing is sent, and no generator runs."),
-            _("Start it, or restart it. Its log says why it ended. Nothing is lost meanwhile."),
+            _(
+                "Start it (manage.py run_cluster), or restart it. Its log says why it ended. Nothing is lost meanwhile."
+            ),
         )
         return
-    beats = signs_of_life(now)
+    beats = signs_of_life()
+    if not beats:
+        yield Finding(
+            Level.WARNING,
+            _("No cluster has been seen at work yet."),
+            _("Start one: manage.py run_cluster."),
+        )
+        return
     working = [name for name, beaten_at in beats if beaten_at >= now - SILENCE]
     yield Finding(
         Level.OK,

@@ -60,7 +60,7 @@ def panel(request: HttpRequest, now: datetime.datetime) -> Panel | None:
     """None for somebody who sees nothing of the product. The number of queries does not
     depend on what there is."""
     user = request.user
-    if not any(user.has_module_perms(app) for app in sorted(examinations.apps)):  # type: ignore[union-attr]
+    if not any(user.has_module_perms(app) for app in sorted(examinations.apps)):
         return None
     found = examine(now, cheap=True)
     seen = [finding for finding in found if _may_see(request, finding)]
@@ -75,7 +75,7 @@ def panel(request: HttpRequest, now: datetime.datetime) -> Panel | None:
             )
         )
     troubles.sort(key=lambda finding: -finding.level)
-    beats = [beaten_at for _name, beaten_at in signs_of_life(now)]
+    beats = [beaten_at for _name, beaten_at in signs_of_life()]
     silence = now - max(beats) if beats else None
     return Panel(worst(found), silence, list(_figures(seen)), troubles)
 
@@ -83,7 +83,7 @@ def panel(request: HttpRequest, now: datetime.datetime) -> Panel | None:
 def _figures(findings: Iterable[Finding]) -> Iterator[Figures]:
     counted = [finding for finding in findings if finding.count and finding.figure]
     for model, of_model in groupby(counted, key=lambda finding: finding.model):
-        kind = capfirst(str(model._meta.verbose_name_plural))  # type: ignore[union-attr]
+        kind = capfirst(str(model._meta.verbose_name_plural))
         yield Figures(kind, list(of_model))
 
 

@@ -124,7 +124,7 @@ def _deliveries(now: datetime.datetime) -> Iterator[Metric]:
 
 def _cluster(now: datetime.datetime) -> Iterator[Metric]:
     age = _gauge("flint_cluster_heartbeat_age_seconds", "Since the last sign of life.", "cluster")
-    for name, beaten_at in schedule.signs_of_life(now):
+    for name, beaten_at in schedule.signs_of_life():
         age.add_metric([name], (now - beaten_at).total_seconds())
     yield age
 

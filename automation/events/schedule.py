@@ -45,16 +45,12 @@ def ensure_tick(using: str = "default", **kwargs: Any) -> None:
     )
 
 
-def signs_of_life(now: datetime.datetime) -> list[tuple[str, datetime.datetime]]:
-    """When clusters were last known to work, by name."""
+def signs_of_life() -> list[tuple[str, datetime.datetime]]:
+    """When each cluster that is known was last seen at work, by name."""
     from automation.events.heartbeat import Heartbeat
 
-    beats = list(Heartbeat.objects.order_by("name").values_list("name", "beaten_at"))
-    tick = _next_tick()
-    if beats or tick is None:
-        return beats
-    # The next tick is planned when the one before is given to a worker.
-    return [("tick", min(now, tick - datetime.timedelta(minutes=1)))]
+    beats = Heartbeat.objects.order_by("name")
+    return list(beats.values_list("name", "beaten_at"))
 
 
 def is_silent(now: datetime.datetime) -> bool:
