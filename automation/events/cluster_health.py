@@ -20,10 +20,9 @@ def _cluster(now: datetime.datetime) -> Iterator[Finding]:
         yield Finding(
             Level.PROBLEM,
             _("The cluster does not run: nothing is sent, and no generator runs."),
-            _(
-                "Start it (manage.py run_cluster), or restart it. Its log says why it ended. Nothing is lost meanwhile."
-            ),
-        )
+            _("Start it (manage.py run_cluster), or restart it. Its log says why it ended. Nothing "
+              "is lost meanwhile."),
+        )  # fmt: skip
         return
     beats = signs_of_life()
     if not beats:
