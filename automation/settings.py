@@ -116,7 +116,7 @@ Q_CLUSTER = {
     "bulk": 1,
     "queue_limit": _workers,
     "timeout": _timeout,
-    "retry": 3 * _timeout,
+    "retry": 4 * _timeout,
     "max_attempts": 1,
     "ack_failures": True,
     "save_limit": -1,

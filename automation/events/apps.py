@@ -10,7 +10,14 @@ class EventsConfig(AppConfig):
     verbose_name = _("Events")
 
     def ready(self) -> None:
-        from automation.events import backlog, cluster_health, database_health, metrics, pulse
+        from automation.events import (
+            backlog,
+            cluster_checks,  # noqa: F401  (registers the system checks)
+            cluster_health,
+            database_health,
+            metrics,
+            pulse,
+        )
         from automation.events.heartbeat import beat_with_tick
         from automation.events.schedule import ensure_tick, tick_signal
         from automation.events.tasks import ring_for_deliveries

@@ -19,7 +19,7 @@ VARIABLE = "AUTOMATION_PULSE"
 #: What the watchdog asks for a sign of life with.
 BEAT_TASK = "automation.events.tasks.beat"
 
-_TAKEN, _FINISHED, _NOTED = "taken", "finished", "noted"
+_TAKEN, _FINISHED, _NOTED, _TRIED = "taken", "finished", "noted", "tried"
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,13 @@ class Pulse:
 
     def clear(self) -> None:
         """Forget the signs of processes that are gone."""
-        for path in self.directory.iterdir():
+        for path in self._files():
             path.unlink()
+
+    def try_to_write(self) -> None:
+        """Raises ``OSError`` where no sign of life can be left."""
+        self.directory.mkdir(mode=0o700, exist_ok=True)
+        (self.directory / _TRIED).touch()
 
     def read(self, group: int) -> Signs:
         """The signs of the cluster whose processes are of this process group."""
@@ -62,8 +67,9 @@ class Pulse:
         self._touch(_NOTED)
 
     def _touch(self, name: str) -> None:
-        # A directory that is gone (somebody cleaned up) must not cost the task.
+        # A disk that is full must not cost the task.
         with suppress(OSError):
+            self.directory.mkdir(mode=0o700, exist_ok=True)  # somebody may have cleaned up
             (self.directory / name).touch()
 
     def _moment(self, name: str) -> int:
@@ -72,9 +78,14 @@ class Pulse:
         except OSError:
             return 0
 
+    def _files(self) -> list[Path]:
+        with suppress(OSError):
+            return list(self.directory.iterdir())
+        return []
+
     def _busy(self, group: int) -> int:
         """How many workers are at a task. One that was killed left its file behind."""
-        pids = [int(path.name) for path in self.directory.iterdir() if path.name.isdecimal()]
+        pids = [int(path.name) for path in self._files() if path.name.isdecimal()]
         return sum(_is_in_group(pid, group) for pid in pids)
 
 

@@ -200,7 +200,9 @@ class Watchdog:
         if min(self.listening.quiet(now), now - self.asked) < self.ask_after:
             return
         self.asked = now
-        if self._reach("The queue", lambda: async_task(BEAT_TASK)):
+        if self._reach("The directory for temporary files", self.pulse.try_to_write) and (
+            self._reach("The queue", lambda: async_task(BEAT_TASK))
+        ):
             self.listening.ask(now)
         else:
             self.listening.excuse(now)
@@ -245,10 +247,10 @@ class Watchdog:
             action()
         except Exception as error:
             if what not in self.out_of_reach:
-                logger.error("%s cannot be reached: %s", what, error)
+                logger.error("%s cannot be used: %s", what, error)
             self.out_of_reach.add(what)
             return False
         if what in self.out_of_reach:
-            logger.info("%s can be reached again.", what)
+            logger.info("%s can be used again.", what)
             self.out_of_reach.discard(what)
         return True

@@ -3,7 +3,8 @@ import sys
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django_q.conf import Conf
 
 from automation.events.watchdog import Watchdog
 
@@ -36,6 +37,11 @@ class Command(BaseCommand):
         )
 
     def handle(self, *, grace: float, silence: float, **options: Any) -> None:
+        if Conf.SYNC:
+            raise CommandError(
+                "Q_CLUSTER['sync'] is on: tasks run where they are asked for, and a cluster gets "
+                "none. Leave it out."
+            )
         # This command has checked the project already.
         command = [*same_program(), "qcluster", "--skip-checks"]
         # Here it would only tell of each task that is put into the queue to ask for a sign of life.
