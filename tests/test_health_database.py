@@ -2,9 +2,12 @@
 
 import datetime
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
-from django.db import connection
+from django.db import connection, connections
 from django.db.migrations.recorder import MigrationRecorder
 from django.utils import timezone
 
@@ -21,65 +24,65 @@ def now() -> datetime.datetime:
     return timezone.now()
 
 
-@pytest.fixture
-def pragma():
-    """Sets one on the connection, until the test ends."""
-
-    def set_to(name, value):
-        cursor = connection.cursor()
-        before[name] = cursor.execute(f"PRAGMA {name}").fetchone()[0]
-        cursor.execute(f"PRAGMA {name}={value}")
-
-    before = {}
-    set_to("synchronous", "FULL")  # the tests' own speed is bought with it
-    yield set_to
-    for name, value in before.items():
-        connection.cursor().execute(f"PRAGMA {name}={value}")
+@contextmanager
+def opened(directory: Path, pragmas: str = "", **options: object) -> Iterator[None]:
+    """In place of the test's database a new one, opened as the site does except for these."""
+    own = connections["default"]
+    other = connections.create_connection("default")
+    other.settings_dict = {
+        **own.settings_dict,
+        "NAME": str(directory / "other.sqlite3"),
+        "OPTIONS": {
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 20,
+            "init_command": f"PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; {pragmas}",
+            **options,
+        },
+    }
+    connections["default"] = other
+    try:
+        yield
+    finally:
+        other.close()
+        connections["default"] = own
 
 
 @on_sqlite
-def test_a_sqlite_database_as_the_site_sets_it_up_is_fine(now, pragma):
-    assert wrong("database", now) == []
+def test_a_sqlite_database_as_the_site_sets_it_up_is_fine(now, tmp_path):
+    with opened(tmp_path):
+        assert wrong("database", now) == []
 
 
 @on_sqlite
 @pytest.mark.parametrize(
-    ("name", "value", "said"),
+    ("options", "said"),
     [
-        ("journal_mode", "DELETE",
+        ({"pragmas": "PRAGMA journal_mode=DELETE;"},
          (Level.WARNING, "SQLite: journal_mode is delete: readers wait for writers.")),
-        ("synchronous", "NORMAL",
+        ({"pragmas": "PRAGMA synchronous=NORMAL;"},
          (Level.PROBLEM,
           "SQLite: synchronous is not FULL: after a power cut, mails may be sent twice.")),
-        ("foreign_keys", "OFF", (Level.PROBLEM, "SQLite: foreign_keys is off.")),
-        ("busy_timeout", "5000", (Level.WARNING, "SQLite: writers give up after 5 seconds.")),
+        ({"pragmas": "PRAGMA foreign_keys=OFF;"},
+         (Level.PROBLEM, "SQLite: foreign_keys is off.")),
+        ({"timeout": 5}, (Level.WARNING, "SQLite: writers give up after 5 seconds.")),
+        ({"transaction_mode": None},
+         (Level.WARNING,
+          "SQLite: transaction_mode is not IMMEDIATE: writers fail instead of waiting.")),
     ],
 )  # fmt: skip
-def test_a_pragma_that_breaks_a_promise_is_told(now, pragma, name, value, said):
-    pragma(name, value)
-    assert wrong("database", now) == [said]
+def test_what_breaks_a_promise_is_told(now, tmp_path, options, said):
+    with opened(tmp_path, **options):
+        assert wrong("database", now) == [said]
 
 
 @on_sqlite
-def test_transactions_that_do_not_queue_up_are_told(now, pragma):
-    before, connection.transaction_mode = connection.transaction_mode, None
-    found = wrong("database", now)
-    connection.transaction_mode = before
-    assert found == [
-        (
-            Level.WARNING,
-            "SQLite: transaction_mode is not IMMEDIATE: writers fail instead of waiting.",
-        )
-    ]
-
-
-@on_sqlite
-def test_little_room_is_told(now, pragma, monkeypatch):
-    free = shutil.disk_usage(connection.settings_dict["NAME"].rpartition("/")[0]).free
-    monkeypatch.setattr(database_health, "LITTLE_SPACE", 2 * free)
-    assert [level for level, _what in wrong("database", now)] == [Level.WARNING]
-    monkeypatch.setattr(database_health, "NO_SPACE", 2 * free)
-    assert [level for level, _what in wrong("database", now)] == [Level.PROBLEM]
+def test_little_room_is_told(now, tmp_path, monkeypatch):
+    free = shutil.disk_usage(tmp_path).free
+    with opened(tmp_path):
+        monkeypatch.setattr(database_health, "LITTLE_SPACE", 2 * free)
+        assert [level for level, _what in wrong("database", now)] == [Level.WARNING]
+        monkeypatch.setattr(database_health, "NO_SPACE", 2 * free)
+        assert [level for level, _what in wrong("database", now)] == [Level.PROBLEM]
 
 
 @pytest.mark.postgres
