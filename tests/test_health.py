@@ -122,7 +122,9 @@ def test_a_cluster_whose_workers_are_stuck_is_a_problem(now):
 
 def test_that_no_cluster_was_ever_seen_is_a_warning(now):
     heartbeat.end("web:1")
-    assert wrong("cluster", now) == [(Level.WARNING, "No cluster has been seen at work yet.")]
+    assert wrong("cluster", now) == [
+        (Level.WARNING, "No cluster is at work yet, or it has just ended.")
+    ]
 
 
 def test_a_cluster_that_ended_beside_another_is_a_warning(now):

@@ -28,7 +28,7 @@ def _cluster(now: datetime.datetime) -> Iterator[Finding]:
     if not beats:
         yield Finding(
             Level.WARNING,
-            _("No cluster has been seen at work yet."),
+            _("No cluster is at work yet, or it has just ended."),
             _("Start one: manage.py run_cluster."),
         )
         return

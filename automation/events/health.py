@@ -142,7 +142,7 @@ def examine(now: datetime.datetime | None = None, *, cheap: bool = False) -> lis
     comes. Without a database only those that need none. Raises nothing."""
     found: list[Finding] = []
     reachable = True
-    if not cheap and (lost := unreachable_database()):
+    if lost := unreachable_database():
         reachable, found = False, [lost]
     for examination in examinations:
         if (examination.cheap or not cheap) and (reachable or not examination.asks_database):
