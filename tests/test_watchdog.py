@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from automation.events import heartbeat, pulse
@@ -124,6 +125,35 @@ def test_a_machine_that_is_slow_to_start_it_gets_longer_each_time() -> None:
     dog.mute_starts = 50
     assert dog._stuck(600) == ""
     assert dog._stuck(601) != ""
+
+
+def rename(table: str, name: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(f"ALTER TABLE {table} RENAME TO {name}")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_queue_out_of_reach_is_no_fault_of_the_cluster_and_said_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    dog = watchdog(quiet_for(40))
+    dog.pulse, dog.asked = Pulse(tmp_path), 0.0
+    caplog.set_level("INFO", "automation.events.watchdog")
+    rename("django_q_ormq", "away")
+    try:
+        dog._ask(40)
+        assert dog._stuck(60) == ""
+        dog._ask(70)
+    finally:
+        rename("away", "django_q_ormq")
+    assert dog.listening.unanswered(90) == 0
+    dog._ask(100)
+    assert dog.listening.unanswered(110) == 10
+    said = [message.partition(":")[0] for message in caplog.messages]
+    assert [line for line in said if line.startswith("The queue")] == [
+        "The queue cannot be used",
+        "The queue can be used again.",
+    ]
 
 
 # Files ------------------------------------------------------------------------------------

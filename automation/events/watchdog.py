@@ -112,8 +112,9 @@ class Watchdog:
                     logger.error("%s Starting it again.", reason)
                 else:
                     logger.info("Ending: the workers finish their tasks.")
+                by_itself = self.cluster.exit_code is not None
                 in_order = self._end()
-                self._pause()
+                self._pause(by_itself)
             self._reach("The database", lambda: heartbeat.end(self.name))
         logger.info("The cluster has ended.")
         return 0 if in_order else 1
@@ -129,8 +130,10 @@ class Watchdog:
         self.asked = self.renewed = -float("inf")
         self.others_work = self.waits_for_others = False
         logger.info("The cluster starts (process %d).", self.cluster.group)
-        # What is due is found at once, and a worker has something to show life with.
-        self._reach("The queue", lambda: async_task(TICK_TASK))
+        # What is due is found at once, and a worker has something to show life with. Not when it
+        # ends early again and again: nobody would take them, and they would pile up.
+        if not self.early_ends:
+            self._reach("The queue", lambda: async_task(TICK_TASK))
 
     def _end(self) -> bool:
         """Let the workers finish their tasks, then kill what is left. False: tasks were broken
@@ -151,10 +154,10 @@ class Watchdog:
             logger.warning("Tasks that were broken off: %d.", broken_off)
         return not broken_off
 
-    def _pause(self) -> None:
-        """Before the next start: the longer, the oftener it has ended early."""
+    def _pause(self, by_itself: bool) -> None:
+        """Before the next start: the longer, the oftener it has ended early by itself."""
         self.mute_starts = 0 if self.listening.has_worked else self.mute_starts + 1
-        early = time.monotonic() - self.started < EARLY
+        early = by_itself and time.monotonic() - self.started < EARLY
         self.early_ends = self.early_ends + 1 if early else 0
         end = time.monotonic() + min(2**self.early_ends - 1, LONGEST_PAUSE)
         while time.monotonic() < end and not self.signals:
@@ -247,7 +250,7 @@ class Watchdog:
             action()
         except Exception as error:
             if what not in self.out_of_reach:
-                logger.error("%s cannot be used: %s", what, error)
+                logger.error("%s cannot be used: %s", what, " ".join(str(error).split()))
             self.out_of_reach.add(what)
             return False
         if what in self.out_of_reach:
