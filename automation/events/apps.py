@@ -11,7 +11,11 @@ class EventsConfig(AppConfig):
 
     def ready(self) -> None:
         from automation.events import (
+            backlog,
             cluster_checks,  # noqa: F401  (registers the system checks)
+            cluster_health,
+            database_health,
+            metrics,
             pulse,
         )
         from automation.events.heartbeat import beat_with_tick
@@ -21,5 +25,7 @@ class EventsConfig(AppConfig):
         tick_signal.connect(ring_for_deliveries, dispatch_uid="automation_events.deliveries")
         tick_signal.connect(beat_with_tick, dispatch_uid="automation_events.heartbeat")
         post_migrate.connect(ensure_tick, sender=self)
+        for part in (database_health, cluster_health, backlog, metrics):
+            part.register()
         pulse.connect()
         autodiscover_modules("listeners")
