@@ -10,9 +10,16 @@ class EventsConfig(AppConfig):
     verbose_name = _("Events")
 
     def ready(self) -> None:
+        from automation.events import checks  # noqa: F401  (registers the system checks)
+        from automation.events.chores import register_chores
+        from automation.events.erasing import register_traces
+        from automation.events.pruning import ring_for_pruning
         from automation.events.schedule import ensure_tick, tick_signal
         from automation.events.tasks import ring_for_deliveries
 
+        register_chores()
+        register_traces()
         tick_signal.connect(ring_for_deliveries, dispatch_uid="automation_events.deliveries")
+        tick_signal.connect(ring_for_pruning, dispatch_uid="automation_events.pruning")
         post_migrate.connect(ensure_tick, sender=self)
         autodiscover_modules("listeners")

@@ -2,12 +2,16 @@
 
 from automation.events.actions import Action
 from automation.events.conditions import EventCondition
+from automation.events.erased import ErasedAddress
+from automation.events.pruning import Pruning
 from automation.events.records import EVENT_SHAPE, EventRecord, template_data
 
 __all__ = [
     "EVENT_SHAPE",
     "Action",
+    "ErasedAddress",
     "EventCondition",
     "EventRecord",
+    "Pruning",
     "template_data",
 ]

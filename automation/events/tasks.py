@@ -7,7 +7,7 @@ from typing import Any
 from django.apps import apps
 from django.utils import timezone
 
-from automation.events import bell
+from automation.events import bell, pruning
 from automation.events.outbox import Delivery, delivery_models
 from automation.events.schedule import tick_signal
 from automation.rules import conf
@@ -48,3 +48,8 @@ def deliver(label: str) -> None:
         bell.enqueue(bell.DELIVER_TASK, label)
     if model.deliver(batch):
         bell.enqueue(bell.DELIVER_TASK, label)
+
+
+def prune() -> None:
+    """Go on with what is to be pruned; the next tick rings for the rest."""
+    pruning.prune_due(timezone.now())

@@ -1,0 +1,338 @@
+"""Erasing a person: their address, and what is known of them, goes from everything that keeps
+such things; the rows and their keys stay.
+
+Floors above say where they keep it, as they are loaded::
+
+    traces.register(Trace(Message, _("messages"), whose=["recipient"], texts=["html"], names=[]))
+"""
+
+import datetime
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib.admin.models import LogEntry
+from django.db import IntegrityError, connections, models, transaction
+from django.db.models import Exists, OuterRef, Q, TextField
+from django.db.models.functions import Cast
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from automation.events.erased import ErasedAddress, occurrences, spellings
+from automation.events.event import KEY_LENGTH, stored_key
+from automation.events.models import EventRecord
+from automation.events.outbox import Delivery, State, delivery_models
+from automation.rules import plain
+
+#: Rows that are changed in one transaction.
+LIMIT = 200
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Where a model keeps what is known of people. ``label`` says it to people.
+
+    A row is a person's if one of the paths ``whose`` names them. The columns ``texts`` of
+    their rows are emptied; of others' rows those that name them. In the columns ``names``
+    only the address is replaced. ``held`` gives the rows that cannot be changed just now,
+    ``after`` is called in the transaction with the rows that were a person's and those that
+    lost a text.
+    """
+
+    model: type[models.Model]
+    label: Any
+    whose: Sequence[str] = ()
+    texts: Sequence[str] = ()
+    names: Sequence[str] = ()
+    held: Callable[[], Q] | None = None
+    after: Callable[[list[Any], list[Any], datetime.datetime], None] | None = None
+
+    @property
+    def columns(self) -> list[str]:
+        return list(dict.fromkeys([*self.texts, *self.names]))
+
+
+class Traces:
+    def __init__(self) -> None:
+        self._traces: dict[Any, Trace] = {}
+
+    def register(self, trace: Trace) -> None:
+        """Registering a trace of the same model again replaces it."""
+        self._traces[trace.model] = trace
+
+    def __iter__(self) -> Iterator[Trace]:
+        """Events come last: whose a delivery is, they say."""
+        return iter(sorted(self._traces.values(), key=lambda trace: trace.model is EventRecord))
+
+    @contextmanager
+    def registered(self, trace: Trace) -> Iterator[None]:
+        """For tests: ``trace`` is registered inside, and what was there before returns."""
+        before = dict(self._traces)
+        try:
+            self.register(trace)
+            yield
+        finally:
+            self._traces = before
+
+
+traces = Traces()
+
+
+@dataclass
+class Found:
+    """How many rows of a kind there are about a person; ``held``: that cannot be changed now,
+    for they are being sent."""
+
+    label: Any
+    rows: int = 0
+    held: int = 0
+
+
+def find(address: str) -> list[Found]:
+    """What there is about ``address``, of each kind. Reads whole tables."""
+    return [_Search(trace, address).counted() for trace in traces]
+
+
+def erase(address: str, now: datetime.datetime) -> Iterator[Found]:
+    """Let nothing be sent to ``address`` any more, and remove the person: a generator, each
+    step of which is one committed transaction. It may be left after any step and begun anew;
+    what was erased is not found again. What is being sent at this moment stays (``held``)."""
+    person = ErasedAddress.remember(address, now)
+    for trace in traces:
+        yield Found(trace.label)
+        yield from _Search(trace, address).erased(person.pseudonym, now)
+
+
+def together(steps: Iterable[Found]) -> list[Found]:
+    """The steps of ``erase`` as one for each kind."""
+    found: dict[Any, Found] = {}
+    for step in steps:
+        of_kind = found.setdefault(step.label, Found(step.label))
+        of_kind.rows += step.rows
+        of_kind.held += step.held
+    return list(found.values())
+
+
+class _Search:
+    """The rows of one kind about one address."""
+
+    def __init__(self, trace: Trace, address: str) -> None:
+        self.trace = trace
+        self.pattern = occurrences(address)
+        self.rows = self._naming(address)
+
+    def counted(self) -> Found:
+        counted = Found(self.trace.label)
+        for step in self._walk():
+            counted.rows += step.rows
+            counted.held += step.held
+        return counted
+
+    def erased(self, pseudonym: str, now: datetime.datetime) -> Iterator[Found]:
+        """Erase them, each step in one transaction."""
+
+        def change(rows: list[Any]) -> None:
+            theirs = [row.pk for row in rows if self._is_theirs(row)]
+            lost = [row.pk for row in rows if self._empty(row)]
+            self._rename(rows, pseudonym)
+            self._save(rows)
+            if self.trace.after:
+                self.trace.after(theirs, lost, now)
+
+        return self._walk(change)
+
+    def _naming(self, address: str) -> models.QuerySet[Any]:
+        """The rows in which the address stands, or another one that has it in itself."""
+        trace, asked = self.trace, Q()
+        casts: dict[str, Any] = {}
+        for path in dict.fromkeys([*trace.whose, *trace.columns]):
+            is_json = self._is_json(path)
+            if is_json:
+                casts[f"{path}_text"] = Cast(path, TextField())
+            for spelling in spellings(address):
+                written = json.dumps(spelling, ensure_ascii=False)[1:-1] if is_json else spelling
+                asked |= Q(**{f"{path}{'_text' if is_json else ''}__icontains": written})
+        rows = trace.model._base_manager.alias(**casts).filter(asked).order_by("pk")
+        joined = {path.rpartition("__")[0] for path in trace.whose} - {""}
+        if joined:
+            rows = rows.select_related(*joined)
+        return rows.only("pk", *trace.whose, *trace.columns)
+
+    def _is_json(self, path: str) -> bool:
+        if "__" in path:
+            return False
+        return isinstance(self.trace.model._meta.get_field(path), models.JSONField)
+
+    def _walk(self, change: Callable[[list[Any]], None] | None = None) -> Iterator[Found]:
+        last: Any = None
+        features = connections[self.rows.db].features
+        while True:
+            with transaction.atomic(using=self.rows.db):
+                some = self.rows if last is None else self.rows.filter(pk__gt=last)
+                if change and features.has_select_for_update:
+                    of = ("self",) if features.has_select_for_update_of else ()
+                    some = some.select_for_update(of=of)
+                read = list(some[:LIMIT])
+                if not read:
+                    return
+                last = read[-1].pk
+                about = [row for row in read if self._is_about(row)]
+                held = self._held(about)
+                free = [row for row in about if row.pk not in held]
+                if change and free:
+                    change(free)
+            yield Found(self.trace.label, len(free), len(held))
+
+    def _held(self, rows: list[Any]) -> set[Any]:
+        if self.trace.held is None or not rows:
+            return set()
+        held = self.trace.model._base_manager.filter(
+            self.trace.held(), pk__in=[row.pk for row in rows]
+        )
+        return set(held.values_list("pk", flat=True))
+
+    # One row --------------------------------------------------------------------------------
+
+    def _is_theirs(self, row: Any) -> bool:
+        return any(self._names(_value(row, path)) for path in self.trace.whose)
+
+    def _is_about(self, row: Any) -> bool:
+        return self._is_theirs(row) or any(
+            self._names(getattr(row, name)) for name in self.trace.columns
+        )
+
+    def _names(self, value: Any) -> bool:
+        return self.pattern.search(_as_text(value)) is not None
+
+    def _empty(self, row: Any) -> bool:
+        """Empty what has to be; whether anything was lost."""
+        theirs, lost = self._is_theirs(row), False
+        for name in self.trace.texts:
+            value, empty = getattr(row, name), row._meta.get_field(name).get_default()
+            if value != empty and (theirs or self._names(value)):
+                setattr(row, name, empty)
+                lost = True
+        return lost
+
+    def _rename(self, rows: list[Any], pseudonym: str) -> None:
+        for row in rows:
+            for name in self.trace.names:
+                value = getattr(row, name)
+                if self._names(value):
+                    setattr(row, name, _renamed(value, self.pattern, pseudonym))
+
+    def _save(self, rows: list[Any]) -> None:
+        for row in rows:
+            for name in self.trace.names:
+                setattr(row, name, _fitting(row, name))
+        try:
+            with transaction.atomic(using=self.rows.db):
+                self.trace.model._base_manager.bulk_update(rows, self.trace.columns)
+        except IntegrityError:
+            for row in rows:
+                self._save_one(row)
+
+    def _save_one(self, row: Any) -> None:
+        """What was two spellings of an address must not become one and the same."""
+        try:
+            with transaction.atomic(using=self.rows.db):
+                row.save(update_fields=self.trace.columns)
+        except IntegrityError:
+            for name in self.trace.names:
+                if isinstance(value := getattr(row, name), str) and "erased-" in value:
+                    setattr(row, name, f"{value}:{row.pk}")
+                    setattr(row, name, _fitting(row, name))
+            row.save(update_fields=self.trace.columns)
+
+
+def _value(row: Any, path: str) -> Any:
+    for name in path.split("__"):
+        row = getattr(row, name)
+    return row
+
+
+def _as_text(value: Any) -> str:
+    return value if isinstance(value, str) else plain.dumps(value)
+
+
+def _renamed(value: Any, pattern: re.Pattern[str], pseudonym: str) -> Any:
+    if isinstance(value, str):
+        return pattern.sub(pseudonym, value)
+    return plain.loads(pattern.sub(pseudonym, plain.dumps(value)))
+
+
+def _fitting(row: Any, name: str) -> Any:
+    """The value of a column, cut if it has become too long, and still unlike any other."""
+    value, most = getattr(row, name), row._meta.get_field(name).max_length
+    if most is None or not isinstance(value, str) or len(value) <= most:
+        return value
+    return stored_key(value) if most == KEY_LENGTH else value[:most]
+
+
+# What is kept on this floor -----------------------------------------------------------------
+
+
+def register_traces() -> None:
+    traces.register(
+        Trace(
+            EventRecord,
+            gettext_lazy("events"),
+            whose=["recipient"],
+            texts=["context", "recipient", "language", "time_zone"],
+            names=["key", "row_pk"],
+            held=_being_delivered,
+            after=_after_events,
+        )
+    )
+    traces.register(
+        Trace(
+            LogEntry,
+            gettext_lazy("the log of the admin"),
+            names=["change_message", "object_repr", "object_id"],
+        )
+    )
+
+
+def delivery_trace(
+    model: type[Delivery], label: Any, texts: Sequence[str], names: Sequence[str] = ()
+) -> Trace:
+    """The trace of a kind of delivery: ``texts`` are what was delivered, ``names`` further
+    columns in which an address may stand."""
+
+    def cancel(theirs: list[Any], _lost: list[Any], _now: datetime.datetime) -> None:
+        _cancel(model._base_manager.filter(pk__in=theirs))
+
+    return Trace(
+        model,
+        label,
+        whose=["recipient", "event__recipient"],
+        texts=texts,
+        names=["recipient", "reason", *names],
+        held=lambda: Q(state=State.SENDING),
+        after=cancel,
+    )
+
+
+def _being_delivered() -> Q:
+    """Events from which something is being sent at this moment."""
+    found = Q()
+    for model in delivery_models():
+        sending = model._base_manager.filter(event=OuterRef("pk"), state=State.SENDING)
+        found |= Q(Exists(sending))
+    return found
+
+
+def _after_events(_theirs: list[Any], lost: list[Any], now: datetime.datetime) -> None:
+    EventRecord.objects.filter(pk__in=lost, emptied_at=None).update(emptied_at=now)
+    for model in delivery_models():
+        _cancel(model._base_manager.filter(event__in=lost))
+
+
+def _cancel(deliveries: models.QuerySet[Any]) -> None:
+    """What still waits cannot go out any more: what it would say is gone."""
+    deliveries.filter(state=State.QUEUED).update(
+        state=State.CANCELLED, reason=_("The person was erased.")
+    )
