@@ -24,7 +24,7 @@ from django.utils.translation import gettext_lazy
 from automation.events.erased import ErasedAddress, occurrences, spellings
 from automation.events.event import KEY_LENGTH, stored_key
 from automation.events.models import EventRecord
-from automation.events.outbox import Delivery, State, delivery_models
+from automation.events.outbox import Cause, Delivery, State, delivery_models
 from automation.rules import plain
 
 #: Rows that are changed in one transaction.
@@ -334,5 +334,5 @@ def _after_events(_theirs: list[Any], lost: list[Any], now: datetime.datetime) -
 def _cancel(deliveries: models.QuerySet[Any]) -> None:
     """What still waits cannot go out any more: what it would say is gone."""
     deliveries.filter(state=State.QUEUED).update(
-        state=State.CANCELLED, reason=_("The person was erased.")
+        state=State.CANCELLED, cause=Cause.ERASED, reason=_("The person was erased.")
     )

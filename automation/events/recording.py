@@ -161,8 +161,8 @@ class Writer:
             )
             bell.ring(model, using=self.database)
 
-    def _tell_listeners(self, new: list[tuple[int, Event]]) -> None:
-        groups = listened_groups({event.group for _pk, event in new})
-        heard = [event for _pk, event in new if event.group in groups]
+    def _tell_listeners(self, new: list[Event]) -> None:
+        groups = listened_groups({event.group for event in new})
+        heard = [event for event in new if event.group in groups]
         if heard:
             transaction.on_commit(lambda: call_listeners(heard), using=self.database)
