@@ -16,9 +16,10 @@ from urllib.parse import quote
 from django.conf import settings
 from django.db import models
 from django.utils.crypto import salted_hmac
+from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from automation.events.event import Event, stored_key
+from automation.events.event import ADDRESS_LENGTH, Event, stored_key
 from automation.rules import plain
 
 _SALT = "automation.events.erased"
@@ -172,6 +173,14 @@ def normalised(address: str) -> str:
     text = unicodedata.normalize("NFC", plain.text(address).strip()).casefold()
     name, at, domain = text.rpartition("@")
     return f"{name}{at}{_ascii(domain)}"
+
+
+def problem_of(address: str) -> str:
+    """Why nobody can be erased by ``address``; empty if somebody can. It need not be one that
+    mails can be sent to."""
+    if len(address) <= ADDRESS_LENGTH and re.fullmatch(r"\s*[^\s@]+@[^\s@]+\s*", address):
+        return ""
+    return _("“%(address)s” is not a mail address.") % {"address": address[:ADDRESS_LENGTH]}
 
 
 def digests(address: str) -> list[str]:

@@ -8,6 +8,7 @@ Floors above say where they keep it, as they are loaded::
 
 import datetime
 import json
+import logging
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -26,6 +27,8 @@ from automation.events.event import KEY_LENGTH, stored_key
 from automation.events.models import EventRecord
 from automation.events.outbox import Cause, Delivery, State, delivery_models
 from automation.rules import plain
+
+logger = logging.getLogger(__name__)
 
 #: Rows that are changed in one transaction.
 LIMIT = 200
@@ -114,6 +117,12 @@ def together(steps: Iterable[Found]) -> list[Found]:
         of_kind.rows += step.rows
         of_kind.held += step.held
     return list(found.values())
+
+
+def log(address: str, found: Iterable[Found]) -> None:
+    """A line in the log, without the address."""
+    rows = ", ".join(f"{of_kind.label}: {of_kind.rows}" for of_kind in found)
+    logger.info("%s was erased (%s)", ErasedAddress.of(address), rows)
 
 
 class _Search:

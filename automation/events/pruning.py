@@ -132,11 +132,11 @@ def prune_due(now: datetime.datetime, seconds: float = SECONDS) -> None:
     """Go on with what is due, for about ``seconds``. Safe from any number of processes."""
     end = time.monotonic() + seconds
     for pruning in Pruning.due(now).order_by("pk"):
-        if time.monotonic() > end:
-            return
         chore = chores.get(pruning.name)
         if chore is not None and pruning.claim(now):
             _go_on(pruning, chore, now, end)
+        if time.monotonic() > end:
+            return
 
 
 def _go_on(pruning: Pruning, chore: Chore, now: datetime.datetime, end: float) -> None:

@@ -98,9 +98,7 @@ class Writer:
             if new:
                 # Nothing goes out for somebody who was erased; what code does is its own matter.
                 self._route([(pk, event) for pk, event in new if event.key not in about_erased])
-                self._tell_listeners(
-                    [(pk, about_erased.get(event.key, event)) for pk, event in new]
-                )
+                self._tell_listeners([about_erased.get(event.key, event) for _pk, event in new])
         self.recording.new += len(new)
         self.written = [event for _pk, event in new]
         return len(new)
