@@ -108,14 +108,10 @@ def last_night(now: datetime.datetime) -> datetime.datetime | None:
     if not (at := conf.get().PRUNE_AT):
         return None
     local = timezone.localtime(now, timezone.get_default_timezone())
-    tonight = local.replace(fold=0, **_hours(at), second=0, microsecond=0)
+    time_of_day = datetime.time.fromisoformat(at)
+    tonight = datetime.datetime.combine(local.date(), time_of_day, tzinfo=local.tzinfo)
     # By the clock on the wall, whatever happened to it in between.
     return tonight if tonight <= local else tonight - datetime.timedelta(days=1)
-
-
-def _hours(text: str) -> dict[str, int]:
-    at = datetime.time.fromisoformat(text)
-    return {"hour": at.hour, "minute": at.minute}
 
 
 def ring_for_pruning(now: datetime.datetime, **kwargs: Any) -> None:
