@@ -145,9 +145,8 @@ class _Search:
 
         def change(rows: list[Any]) -> None:
             theirs = [row.pk for row in rows if self._is_theirs(row)]
-            lost = [row.pk for row in rows if self._empty(row)]
-            self._rename(rows, pseudonym)
-            self._save(rows)
+            lost = self._empty(rows)
+            self._save([row for row in rows if self._rename(row, pseudonym)])
             if self.trace.after:
                 self.trace.after(theirs, lost, now)
 
@@ -216,30 +215,40 @@ class _Search:
     def _names(self, value: Any) -> bool:
         return self.pattern.search(_as_text(value)) is not None
 
-    def _empty(self, row: Any) -> bool:
-        """Empty what has to be; whether anything was lost."""
-        theirs, lost = self._is_theirs(row), False
-        for name in self.trace.texts:
-            value, empty = getattr(row, name), row._meta.get_field(name).get_default()
-            if value != empty and (theirs or self._names(value)):
-                setattr(row, name, empty)
-                lost = True
-        return lost
-
-    def _rename(self, rows: list[Any], pseudonym: str) -> None:
+    def _empty(self, rows: list[Any]) -> list[Any]:
+        """Empty what has to be, with a statement for all rows that lose the same; returns the
+        primary keys of those that lost anything."""
+        losing: dict[tuple[str, ...], list[Any]] = {}
         for row in rows:
-            for name in self.trace.names:
-                value = getattr(row, name)
-                if self._names(value):
-                    setattr(row, name, _renamed(value, self.pattern, pseudonym))
+            if names := tuple(self._to_empty(row)):
+                losing.setdefault(names, []).append(row.pk)
+        model = self.trace.model
+        for names, pks in losing.items():
+            empty = {name: model._meta.get_field(name).get_default() for name in names}  # type: ignore[union-attr]
+            model._base_manager.filter(pk__in=pks).update(**empty)
+        return [pk for pks in losing.values() for pk in pks]
+
+    def _to_empty(self, row: Any) -> Iterator[str]:
+        theirs = self._is_theirs(row)
+        for name in self.trace.texts:
+            value = getattr(row, name)
+            if value != row._meta.get_field(name).get_default() and (theirs or self._names(value)):
+                yield name
+
+    def _rename(self, row: Any, pseudonym: str) -> bool:
+        """Replace the address where only that is replaced; whether it stood there."""
+        found = [name for name in self.trace.names if self._names(getattr(row, name))]
+        for name in found:
+            setattr(row, name, _renamed(getattr(row, name), self.pattern, pseudonym))
+            setattr(row, name, _fitting(row, name))
+        return bool(found)
 
     def _save(self, rows: list[Any]) -> None:
-        for row in rows:
-            for name in self.trace.names:
-                setattr(row, name, _fitting(row, name))
+        """Save what was renamed."""
         try:
             with transaction.atomic(using=self.rows.db):
-                self.trace.model._base_manager.bulk_update(rows, self.trace.columns)
+                if rows:
+                    self.trace.model._base_manager.bulk_update(rows, self.trace.names)
         except IntegrityError:
             for row in rows:
                 self._save_one(row)
@@ -248,13 +257,13 @@ class _Search:
         """What was two spellings of an address must not become one and the same."""
         try:
             with transaction.atomic(using=self.rows.db):
-                row.save(update_fields=self.trace.columns)
+                row.save(update_fields=self.trace.names)
         except IntegrityError:
             for name in self.trace.names:
                 if isinstance(value := getattr(row, name), str) and "erased-" in value:
                     setattr(row, name, f"{value}:{row.pk}")
                     setattr(row, name, _fitting(row, name))
-            row.save(update_fields=self.trace.columns)
+            row.save(update_fields=self.trace.names)
 
 
 def _value(row: Any, path: str) -> Any:
