@@ -59,6 +59,7 @@ def erase(model_admin: admin.ModelAdmin, request: HttpRequest) -> HttpResponse:
         "title": _("Erase a person"),
         "form": form,
         "found": found,
+        "rows": sum(of_kind.rows for of_kind in found or []),
         "being_sent": sum(of_kind.held for of_kind in found or []),
     }
     return TemplateResponse(request, "admin/automation_events/erase.html", context)

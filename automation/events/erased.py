@@ -5,6 +5,7 @@ The hash is an HMAC-SHA256 with a key made of ``SECRET_KEY``; what was hashed wi
 """
 
 import datetime
+import hmac
 import html
 import re
 import unicodedata
@@ -171,6 +172,8 @@ def _without(event: Event, address: str, pseudonym: str) -> Event:
 def normalised(address: str) -> str:
     """One form of all the ways in which people write the same address."""
     text = unicodedata.normalize("NFC", plain.text(address).strip()).casefold()
+    if text.isascii():
+        return text
     name, at, domain = text.rpartition("@")
     return f"{name}{at}{_ascii(domain)}"
 
@@ -185,10 +188,17 @@ def problem_of(address: str) -> str:
 
 def digests(address: str) -> list[str]:
     """The keyed hash of ``address`` with each secret key, the one in force first."""
-    return [
-        salted_hmac(_SALT, normalised(address), secret=key, algorithm="sha256").hexdigest()
-        for key in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
-    ]
+    found, text = [], normalised(address).encode()
+    for key in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS):
+        keyed = _keyed(key).copy()
+        keyed.update(text)
+        found.append(keyed.hexdigest())
+    return found
+
+
+@lru_cache(maxsize=10)
+def _keyed(secret: str) -> hmac.HMAC:
+    return salted_hmac(_SALT, "", secret=secret, algorithm="sha256")
 
 
 @lru_cache(maxsize=1_000)
