@@ -5,6 +5,7 @@ The hash is an HMAC-SHA256 with a key made of ``SECRET_KEY``; what was hashed wi
 """
 
 import datetime
+import hashlib
 import hmac
 import html
 import re
@@ -16,14 +17,13 @@ from urllib.parse import quote
 
 from django.conf import settings
 from django.db import models
-from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from automation.events.event import ADDRESS_LENGTH, Event, stored_key
 from automation.rules import plain
 
-_SALT = "automation.events.erased"
+SALT = "automation.events.erased"
 
 # What an address may be made of, for one that stands somewhere in a text: what comes directly
 # before or after it would make it another one.
@@ -33,6 +33,9 @@ _AFTER = r"(?![\w-]|\.\w)"
 
 # Values in one query.
 _AT_A_TIME = 500
+
+# Up to so many are read at once instead of being asked for.
+_FEW = 300
 
 
 class ErasedAddress(models.Model):
@@ -85,12 +88,14 @@ class ErasedAddress(models.Model):
 
 
 class Erased:
-    """Who was erased, for one batch: asks for many at once, and if nobody ever was asks only
-    that. ``address in erased`` is whether nothing may be sent there."""
+    """Who was erased, for one batch: asks the database once, for many only if they are many.
+    ``address in erased`` is whether nothing may be sent there."""
 
     def __init__(self, addresses: Iterable[str] = ()) -> None:
-        self._known: dict[str, ErasedAddress | None] = {}
-        self._anybody: bool | None = None
+        self._found: dict[str, ErasedAddress | None] = {}
+        #: Everybody, by digest; None if they are too many.
+        self._everybody: dict[str, ErasedAddress] | None = None
+        self._is_asked = False
         self.look_up(addresses)
 
     def __contains__(self, address: object) -> bool:
@@ -100,31 +105,43 @@ class Erased:
     def person(self, address: str) -> ErasedAddress | None:
         """Who was erased under this address, also if they may be written to again."""
         self.look_up([address])
-        return self._known.get(normalised(address))
+        return self._found.get(normalised(address))
 
     @property
     def is_empty(self) -> bool:
         """Whether none of the addresses that were looked up belongs to anybody erased."""
-        return not any(self._known.values())
+        return not any(self._found.values())
 
     def look_up(self, addresses: Iterable[str]) -> None:
         """Ask for all of ``addresses`` that are not known yet."""
-        asked = {address for address in addresses if address}
-        if not asked or self._nobody():
+        new = {normalised(address) for address in addresses if address} - self._found.keys()
+        if not new:
             return
-        new = {normalised(address) for address in asked} - self._known.keys()
-        self._known |= dict.fromkeys(new)
+        if not self._is_asked:
+            self._ask()
+        self._found |= dict.fromkeys(new)
+        if self._everybody == {}:
+            return
         by_digest = {digest: address for address in new for digest in digests(address)}
-        hashes = list(by_digest)
-        for start in range(0, len(hashes), _AT_A_TIME):
-            some = hashes[start : start + _AT_A_TIME]
-            for found in ErasedAddress.objects.filter(digest__in=some):
-                self._known[by_digest[found.digest]] = found
+        known = self._everybody if self._everybody is not None else _those_of(list(by_digest))
+        for digest in by_digest.keys() & known.keys():
+            self._found[by_digest[digest]] = known[digest]
 
-    def _nobody(self) -> bool:
-        if self._anybody is None:
-            self._anybody = ErasedAddress.objects.exists()
-        return not self._anybody
+    def _ask(self) -> None:
+        self._is_asked = True
+        few = list(ErasedAddress.objects.values_list("digest", "allowed_at")[: _FEW + 1])
+        if len(few) <= _FEW:
+            self._everybody = {
+                digest: ErasedAddress(digest=digest, allowed_at=at) for digest, at in few
+            }
+
+
+def _those_of(hashes: list[str]) -> dict[str, ErasedAddress]:
+    found: dict[str, ErasedAddress] = {}
+    for start in range(0, len(hashes), _AT_A_TIME):
+        some = ErasedAddress.objects.filter(digest__in=hashes[start : start + _AT_A_TIME])
+        found |= {person.digest: person for person in some}
+    return found
 
 
 def is_erased(addresses: Iterable[str]) -> set[str]:
@@ -171,9 +188,9 @@ def _without(event: Event, address: str, pseudonym: str) -> Event:
 
 def normalised(address: str) -> str:
     """One form of all the ways in which people write the same address."""
+    if address.isascii():
+        return address.strip().lower()
     text = unicodedata.normalize("NFC", plain.text(address).strip()).casefold()
-    if text.isascii():
-        return text
     name, at, domain = text.rpartition("@")
     return f"{name}{at}{_ascii(domain)}"
 
@@ -187,18 +204,16 @@ def problem_of(address: str) -> str:
 
 
 def digests(address: str) -> list[str]:
-    """The keyed hash of ``address`` with each secret key, the one in force first."""
-    found, text = [], normalised(address).encode()
-    for key in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS):
-        keyed = _keyed(key).copy()
-        keyed.update(text)
-        found.append(keyed.hexdigest())
-    return found
+    """The keyed hash of ``address`` with each secret key, the one in force first: what Django's
+    ``salted_hmac`` gives, several times as fast."""
+    text = normalised(address).encode()
+    keys = (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
+    return [hmac.digest(_key(key), text, "sha256").hex() for key in keys]
 
 
 @lru_cache(maxsize=10)
-def _keyed(secret: str) -> hmac.HMAC:
-    return salted_hmac(_SALT, "", secret=secret, algorithm="sha256")
+def _key(secret: str) -> bytes:
+    return hashlib.sha256(f"{SALT}{secret}".encode()).digest()
 
 
 @lru_cache(maxsize=1_000)
