@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy
 
 from automation.events.erasing import Trace, traces
 from automation.events.housekeeping import Chore, chores, delete, steps
-from generators.models import Presence, Run, RunState
+from generators.models import Generator, Presence, Run, RunState
 
 
 def register() -> None:
@@ -21,6 +21,7 @@ def register() -> None:
             lambda before: _old_runs(before).count(),
         )
     )
+    traces.register(Trace(Generator, gettext_lazy("generators"), names=["state_reason"]))
     traces.register(Trace(Run, gettext_lazy("runs of generators"), names=["error"]))
     traces.register(Trace(Presence, gettext_lazy("rows seen by generators"), names=["row_pk"]))
 

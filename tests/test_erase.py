@@ -87,6 +87,7 @@ def a_life_of_ann(smtp_server: SmtpServer) -> None:
     work(proof)
     ProofFinding.objects.create(proof=proof, kind="error", problem=f"“{ANN}”", recipient=ANN)
     Proof.objects.update(by_problem=[{"problem": f"“{ANN}”", "count": 1}], reason=f"<{ANN}>")
+    generator.pause(f"Row of {ANN} was left out")
     Run.objects.update(error=f"Row of {ANN.lower()} was left out")
     Presence.objects.create(generator=generator, row_pk=ANN, episode=1, is_present=True)
     user = User.objects.create_user("office", "office@example.com", "secret")
@@ -98,8 +99,8 @@ def test_no_trace_is_left_anywhere(smtp_server):
     names = ("ann.lee", "ann.lee%2bnews", ANN.casefold())
     kinds = {line.split()[0] for line in lines_naming(*names)}
     assert kinds == {
-        "admin.LogEntry", "automation_events.EventRecord", "generators.Presence",
-        "generators.Run", "mails.Message", "mails.Proof", "mails.ProofFinding",
+        "admin.LogEntry", "automation_events.EventRecord", "generators.Generator",
+        "generators.Presence", "generators.Run", "mails.Message", "mails.Proof", "mails.ProofFinding",
     }  # fmt: skip
     rows = {model: model._base_manager.count() for model in apps.get_models()}
     erase()
