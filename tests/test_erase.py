@@ -100,7 +100,8 @@ def test_no_trace_is_left_anywhere(smtp_server):
     kinds = {line.split()[0] for line in lines_naming(*names)}
     assert kinds == {
         "admin.LogEntry", "automation_events.EventRecord", "generators.Generator",
-        "generators.Presence", "generators.Run", "mails.Message", "mails.Proof", "mails.ProofFinding",
+        "generators.Presence", "generators.Run", "mails.Message", "mails.Proof",
+        "mails.ProofFinding",
     }  # fmt: skip
     rows = {model: model._base_manager.count() for model in apps.get_models()}
     erase()
