@@ -10,6 +10,7 @@ class MailsConfig(AppConfig):
         from automation.events.schedule import tick_signal
         from mails import (
             checks,  # noqa: F401  (registers the system checks)
+            health,
             housekeeping,
         )
         from mails.defined import register_kinds
@@ -17,4 +18,5 @@ class MailsConfig(AppConfig):
 
         register_kinds()
         housekeeping.register()
+        health.register()
         tick_signal.connect(ring_for_proofs, dispatch_uid="mails.ring_for_proofs")
