@@ -15,6 +15,7 @@ from django_q.models import OrmQ, Task
 
 from automation.events import Event, record
 from automation.events.chores import empty_events
+from automation.events.health import examinations
 from automation.events.housekeeping import Chore, chores, delete, steps
 from automation.events.models import EventRecord, Pruning
 from automation.events.outbox import State
@@ -375,6 +376,17 @@ def test_what_fails_says_so_and_stops_no_other(rung):
         assert (pruning("whole").error, whole.steps) == ("", 0)
         ring_for_pruning(at(12, 1))
     assert rung == []
+
+
+def test_the_doctor_tells_what_failed_and_what_does_not_end():
+    Pruning.objects.create(name="events", begun_at=ago(0), error="OSError: disk full")
+    Pruning.objects.create(name="runs", begun_at=ago(2), is_open=True)
+    Pruning.objects.create(name="messages", begun_at=ago(0.5), is_open=True)
+    (examination,) = [known for known in examinations if known.name == "pruning"]
+    assert [finding.what for finding in examination(NOW)] == [
+        "What is too old did not go (what events knew): OSError: disk full",
+        "For more than a day what is too old is going, and not gone (runs of generators).",
+    ]
 
 
 # The command --------------------------------------------------------------------------------------

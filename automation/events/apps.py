@@ -17,6 +17,7 @@ class EventsConfig(AppConfig):
             cluster_health,
             database_health,
             metrics,
+            pruning_health,
             pulse,
         )
         from automation.events.chores import register_chores
@@ -32,7 +33,7 @@ class EventsConfig(AppConfig):
         tick_signal.connect(ring_for_pruning, dispatch_uid="automation_events.pruning")
         tick_signal.connect(beat_with_tick, dispatch_uid="automation_events.heartbeat")
         post_migrate.connect(ensure_tick, sender=self)
-        for part in (database_health, cluster_health, backlog, metrics):
+        for part in (database_health, cluster_health, backlog, metrics, pruning_health):
             part.register()
         pulse.connect()
         autodiscover_modules("listeners")
