@@ -2,15 +2,19 @@
 
 from automation.events.actions import Action
 from automation.events.conditions import EventCondition
+from automation.events.erased import ErasedAddress
 from automation.events.heartbeat import Heartbeat
+from automation.events.pruning import Pruning
 from automation.events.records import EVENT_SHAPE, EventRecord, template_data
 from automation.events.tally import Tally
 
 __all__ = [
     "EVENT_SHAPE",
     "Action",
+    "ErasedAddress",
     "EventCondition",
     "EventRecord",
+    "Pruning",
     "Heartbeat",
     "Tally",
     "template_data",

@@ -7,7 +7,7 @@ from typing import Any
 from django.apps import apps
 from django.utils import timezone
 
-from automation.events import bell, delivering
+from automation.events import bell, delivering, pruning
 from automation.events.metrics import count_ended
 from automation.events.outbox import Delivery, State, delivery_models
 from automation.events.schedule import tick_signal
@@ -51,3 +51,8 @@ def deliver(label: str) -> None:
 
     if delivering.work(model, on_full=ring).unfinished:
         ring()
+
+
+def prune() -> None:
+    """Go on with what is to be pruned; the next tick rings for the rest."""
+    pruning.prune_due(timezone.now())
