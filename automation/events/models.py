@@ -2,12 +2,18 @@
 
 from automation.events.actions import Action
 from automation.events.conditions import EventCondition
+from automation.events.listener_calls import ListenerCall
 from automation.events.records import EVENT_SHAPE, EventRecord, template_data
+from automation.events.webhooks.calls import WebhookCall
+from automation.events.webhooks.webhook import Webhook
 
 __all__ = [
     "EVENT_SHAPE",
     "Action",
     "EventCondition",
     "EventRecord",
+    "ListenerCall",
+    "Webhook",
+    "WebhookCall",
     "template_data",
 ]

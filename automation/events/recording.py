@@ -15,10 +15,10 @@ from django.db import router, transaction
 from django.utils import timezone
 
 from automation.events import bell
-from automation.events.dispatch import call_listeners, listened_groups
+from automation.events.dispatch import call_listeners, listened_groups, listeners
 from automation.events.event import Event, stored_event
 from automation.events.inserting import insert_rows
-from automation.events.models import Action, EventRecord
+from automation.events.models import Action, EventRecord, ListenerCall
 from automation.rules import conf, plain
 
 logger = logging.getLogger(__name__)
@@ -96,6 +96,7 @@ class Writer:
             new = self._insert(dict(sorted(keyed.items()))) if keyed else []
             if new:
                 self._route(new)
+                self._queue_listeners(new)
                 self._tell_listeners(new)
         self.recording.new += len(new)
         self.written = [event for _pk, event in new]
@@ -156,6 +157,18 @@ class Writer:
                 self.now,
             )
             bell.ring(model, using=self.database)
+
+    def _queue_listeners(self, new: list[tuple[int, Event]]) -> None:
+        """Write down which queued listener is to be told of which event."""
+        hearing: dict[str, set[str]] = {}
+        for group in {event.group for _pk, event in new}:
+            for name in listeners.queued(group):
+                hearing.setdefault(name, set()).add(group)
+        for name, heard in sorted(hearing.items()):
+            told = ((pk, "") for pk, event in new if event.group in heard)
+            ListenerCall.enqueue(name, told, self.now)
+        if hearing:
+            bell.ring(ListenerCall, using=self.database)
 
     def _tell_listeners(self, new: list[tuple[int, Event]]) -> None:
         groups = listened_groups({event.group for _pk, event in new})

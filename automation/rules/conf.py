@@ -32,6 +32,10 @@ class Settings:
     UPLOAD_MEGABYTES: int = 5
     #: What the attachments of one mail may take together, in megabytes.
     ATTACHMENTS_MEGABYTES: int = 10
+    #: For how long one call of a webhook may take from beginning to end.
+    WEBHOOK_SECONDS: int = 15
+    #: Hosts inside of the network that webhooks may call: "localhost:9000", "n8n.internal".
+    WEBHOOK_INSIDE_HOSTS: tuple[str, ...] = ()
 
 
 def configured() -> dict[str, Any]:
