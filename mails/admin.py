@@ -67,6 +67,7 @@ class MailForm(forms.ModelForm):  # type: ignore[type-arg]
         fields = (
             "name", "slug", "group", "is_active", "language", "subject", "preheader", "body",
             "text", "layout", "to", "cc", "bcc", "reply_to", "from_email", "send_incomplete",
+            "expires_hours",
         )  # fmt: skip
         widgets = {
             **WORDED_WIDGETS,
@@ -143,6 +144,7 @@ class MailAdmin(Importable):
                 "fields": ("to", "cc", "bcc", "reply_to", "from_email", "send_incomplete"),
             },
         ),
+        (_("When"), {"classes": ("collapse",), "fields": ("expires_hours",)}),
         (_("Language"), {"classes": ("collapse",), "fields": ("language",)}),
     )
 

@@ -18,22 +18,24 @@ def check_times(**kwargs: Any) -> list[CheckMessage]:
         return []  # told by a check of its own
     times = conf.get()
     found: list[CheckMessage] = []
-    if times.DELIVERY_SECONDS + 2 * (settings.EMAIL_TIMEOUT or 60) >= times.DELIVERY_LEASE:
+    patience = settings.EMAIL_TIMEOUT or 60
+    if 2 * patience > times.DELIVERY_LEASE:
         found.append(
             Error(
                 "AUTOMATION['DELIVERY_LEASE'] is too short: a claim could run out while the mail "
                 "server takes its time.",
-                hint="Make it longer than DELIVERY_SECONDS plus twice EMAIL_TIMEOUT.",
+                hint="Make it at least twice EMAIL_TIMEOUT.",
                 id="mails.E001",
             )
         )
     timeout = getattr(settings, "Q_CLUSTER", {}).get("timeout")
-    if timeout and timeout <= times.DELIVERY_SECONDS + (settings.EMAIL_TIMEOUT or 60):
+    # A mail server answers four times for each mail, and may take its time each time.
+    if timeout and timeout <= times.DELIVERY_SECONDS + 4 * patience:
         found.append(
             Error(
                 "Q_CLUSTER's timeout is too short: it would kill a worker in the middle of "
                 "handing over a mail.",
-                hint="Make it longer than AUTOMATION['DELIVERY_SECONDS'] plus EMAIL_TIMEOUT.",
+                hint="Make it longer than AUTOMATION['DELIVERY_SECONDS'] plus 4 × EMAIL_TIMEOUT.",
                 id="mails.E002",
             )
         )

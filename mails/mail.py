@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 #: What of a mail travels between sites as it is; its languages and its layout do, too.
 DEFINED_FIELDS = (
     "slug", "name", "group", "language", "subject", "preheader", "body", "text",
-    "to", "cc", "bcc", "reply_to", "from_email", "send_incomplete",
+    "to", "cc", "bcc", "reply_to", "from_email", "send_incomplete", "expires_hours",
 )  # fmt: skip
 
 #: The fields that hold addresses for which variables may stand.

@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Self
 from django.db import models
 from django.utils.translation import gettext_lazy
 
+from automation.events.delivering import Courier
 from automation.events.outbox import Delivery, DeliveryQuerySet
 from mails.mail import Mail
 from mails.versions import Version
@@ -61,7 +62,11 @@ class Message(Delivery):
         return f"{self.subject or self.mail} → {self.recipient or '–'}"
 
     @classmethod
-    def deliver(cls, batch: Sequence[Self]) -> int:
-        from mails.delivery import deliver
+    def courier(cls) -> Courier:
+        from mails.delivery import Post
 
-        return deliver(batch)
+        return Post()
+
+    @property
+    def action(self) -> Mail:
+        return self.mail

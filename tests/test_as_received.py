@@ -1,13 +1,11 @@
 """A mail as it arrives, read as a mail program reads it: strictly (RFC 5322, 2045, 2047)."""
 
-import datetime
 import email.policy
 
 import pytest
-from django.utils import timezone
 
 from automation.events import Event, record
-from mails.delivery import deliver
+from automation.events.delivering import work
 from mails.models import Message
 from tests import shop
 
@@ -31,7 +29,7 @@ def received(smtp_server):
     )
     context = {"cart": {"customer": {"first_name": NAME}, "items": []}}
     record([Event("cart_left", "1", context, recipient="ann@example.com")])
-    deliver(Message.objects.claim(timezone.now() + datetime.timedelta(seconds=1)))
+    work(Message)
     (received,) = smtp_server.received
     return received
 

@@ -13,7 +13,7 @@ from tests import shop
 pytestmark = pytest.mark.django_db
 
 NOW = shop.NOW
-LATER = NOW + datetime.timedelta(seconds=601)
+LATER = NOW + datetime.timedelta(seconds=61)
 
 
 @pytest.fixture
@@ -82,7 +82,95 @@ def test_a_claim_that_ran_out_after_the_hand_over_is_unknown(messages):
     assert message.state == State.UNKNOWN
     assert message.reason == "The worker stopped while it waited for the answer."
     assert message not in claim(now=LATER)
+
+
+def test_an_answer_that_comes_after_the_sweep_settles_what_was_unknown(messages):
+    message = claim(1)[0]
+    message.hand_over(NOW)
+    Message.objects.sweep(LATER)
+    assert message.settle_sent(LATER) is True
+    assert states() == ["sent", "queued", "queued"]
+
+
+def test_an_answer_that_comes_after_a_persons_decision_changes_nothing(messages):
+    message = claim(1)[0]
+    message.hand_over(NOW)
+    Message.objects.sweep(LATER)
+    assert Message.objects.resend(LATER) == 1
     assert message.settle_sent(LATER) is False
+    assert states() == ["queued"] * 3
+
+
+def test_a_claim_that_is_renewed_goes_on(messages):
+    first, second, _third = claim()
+    first.hand_over(NOW)
+    assert Message.objects.renew(first.token, NOW + datetime.timedelta(seconds=50)) == 2
+    assert Message.objects.sweep(LATER) == (0, 1)
+    assert second.hand_over(LATER) is True
+
+
+def test_what_workers_die_of_is_claimed_ever_fewer_at_a_time_and_fails_alone(settings):
+    settings.AUTOMATION = {"DELIVERY_BATCH": 20}
+    shop.mail()
+    record((Event("cart_left", str(n), recipient=f"{n}@example.com") for n in range(40)), now=NOW)
+    poison, now, sizes = Message.objects.earliest("pk"), NOW, []
+    while batch := claim(40, now):
+        if poison not in batch:
+            for message in batch:
+                message.hand_over(now)
+                message.settle_sent(now)
+            continue
+        sizes.append(len(batch))
+        for message in batch[: batch.index(poison)]:
+            message.hand_over(now)
+            message.settle_sent(now)
+        now += datetime.timedelta(seconds=61)
+        Message.objects.sweep(now)  # the worker died
+    poison.refresh_from_db()
+    assert sizes == [20, 2, 1, 1, 1, 1]
+    assert (poison.state, poison.cause) == ("failed", "died")
+    assert poison.reason == "Each worker that had it died, 6 of them."
+    assert Message.objects.filter(state="sent").count() == 39
+
+
+# What people decide -------------------------------------------------------------------------
+
+
+def test_only_what_is_queued_can_be_cancelled(messages):
+    claim(1)
+    assert Message.objects.cancel("Ann") == 2
+    assert states() == ["sending", "cancelled", "cancelled"]
+    assert set(Message.objects.filter(state="cancelled").values_list("reason", "cause")) == {
+        ("Cancelled by Ann.", "person")
+    }
+    assert claim() == []
+
+
+def test_what_was_not_delivered_is_queued_anew(messages):
+    failed, skipped, sent = claim()
+    failed.settle_failed("550 No such person", "refused")
+    skipped.settle_skipped("There is no address.", "no_address")
+    sent.hand_over(NOW)
+    sent.settle_sent(NOW)
+    assert Message.objects.retry(LATER) == 2
+    failed.refresh_from_db()
+    assert (failed.state, failed.reason, failed.cause, failed.attempts) == ("queued", "", "", 0)
+    assert [message.pk for message in claim(now=LATER)] == [failed.pk, skipped.pk]
+
+
+def test_unknown_ones_are_sent_again_or_settled_and_nothing_else_is(messages):
+    first, second, _third = claim()
+    for message in (first, second):
+        message.hand_over(NOW)
+        message.settle_unknown("The connection broke.")
+    assert Message.objects.filter(pk=first.pk).settle(True, "Ann", LATER) == 1
+    assert Message.objects.filter(pk=second.pk).settle(False, "Ann", LATER) == 1
+    assert Message.objects.settle(True, "Ann", LATER) == 0
+    assert list(Message.objects.order_by("pk").values_list("state", "reason", "sent_at")) == [
+        ("sent", "Ann says: it arrived.", NOW),
+        ("failed", "Ann says: it did not arrive.", None),
+        ("sending", "", None),
+    ]
 
 
 def test_a_temporary_error_is_tried_again_later_and_not_for_ever(messages, settings):

@@ -1,12 +1,10 @@
 """Whom a mail goes to: the person, other addresses, copies. Each once, and never in silence."""
 
-import datetime
-
 import pytest
 from django.utils import timezone
 
 from automation.events import Event, record
-from mails.delivery import deliver
+from automation.events.delivering import work
 from mails.models import Mail, Message
 from tests import shop
 
@@ -19,7 +17,7 @@ def sent(smtp_server, mail: Mail, **context):
     record(
         [Event("cart_left", f"key {timezone.now()}", {"cart": cart}, recipient="ann@example.com")]
     )
-    deliver(Message.objects.claim(timezone.now() + datetime.timedelta(seconds=1)))
+    work(Message)
     return smtp_server.received
 
 

@@ -1,13 +1,10 @@
 """What a mail said when: versions, what changed between them, and back."""
 
-import datetime
-
 import pytest
 from django.urls import reverse
-from django.utils import timezone
 
 from automation.events import Event, record
-from mails.delivery import deliver
+from automation.events.delivering import work
 from mails.differences import differences, marked
 from mails.models import Layout, Mail, Message, Snippet, Variant, Version
 from tests import shop
@@ -57,7 +54,7 @@ def test_a_message_belongs_to_the_version_it_was_made_from(smtp_server):
     for subject in ("One", "Two"):
         Mail.objects.update(subject=subject)
         record([Event("cart_left", subject, recipient="ann@example.com")])
-        deliver(Message.objects.claim(timezone.now() + datetime.timedelta(seconds=1)))
+        work(Message)
     assert [
         (message.subject, message.version.number, message.version.content.wordings[0].subject)
         for message in Message.objects.order_by("pk")

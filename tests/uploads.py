@@ -6,12 +6,11 @@ from typing import Any
 
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
-from django.utils import timezone
 from PIL import Image
 
 from automation.events import Event, record
+from automation.events.delivering import work
 from mails import pictures
-from mails.delivery import deliver
 from mails.files import Attachment, Picture
 from mails.models import Mail, Message
 from tests import shop
@@ -82,5 +81,5 @@ def event(key: str = "1", recipient: str = "a@example.com") -> Event:
 def deliver_to(*addresses: str) -> list[tuple[str, str]]:
     """State and reason of each message."""
     record([event(f"{number}", each) for number, each in enumerate(addresses)])
-    deliver(Message.objects.claim(timezone.now()))
+    work(Message)
     return list(Message.objects.order_by("pk").values_list("state", "reason"))

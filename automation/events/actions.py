@@ -32,6 +32,15 @@ class Action(PolymorphicModel):
         default=False,
         help_text=gettext_lazy("Only an active one hears of new events and goes out."),
     )
+    expires_hours = models.PositiveSmallIntegerField(
+        gettext_lazy("not later than"),
+        null=True,
+        blank=True,
+        help_text=gettext_lazy(
+            "Hours after the event. What could not go out by then, because the mail server was "
+            "down for instance, is skipped. Empty: it goes out however late it is."
+        ),
+    )
 
     class Meta:
         verbose_name = gettext_lazy("action")

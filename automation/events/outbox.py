@@ -7,6 +7,8 @@ can make:
     queued → sending → sent | failed | skipped
                      → queued again (a temporary error, or the claim ran out before hand-over)
                      → unknown      (the claim ran out after hand-over: nobody can know)
+
+What people decide is one conditional update, too: ``cancel``, ``retry``, ``resend``, ``settle``.
 """
 
 import datetime
@@ -14,7 +16,7 @@ import logging
 import random
 import uuid
 from collections.abc import Iterable, Sequence
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from django.apps import apps
 from django.db import connections, models, router, transaction
@@ -24,6 +26,9 @@ from django.utils.translation import gettext_lazy
 from automation.events.event import stored_address
 from automation.events.inserting import insert_rows
 from automation.rules import conf
+
+if TYPE_CHECKING:
+    from automation.events.delivering import Courier
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +43,23 @@ class State(models.TextChoices):
     SKIPPED = "skipped", gettext_lazy("skipped")
 
 
+class Cause(models.TextChoices):
+    """Why something was not delivered, for filters; the reason says it in words."""
+
+    NO_ADDRESS = "no_address", gettext_lazy("no address")
+    BAD_ADDRESS = "bad_address", gettext_lazy("bad address")
+    INCOMPLETE = "incomplete", gettext_lazy("a value is missing")
+    EXPIRED = "expired", gettext_lazy("too late")
+    SUPPRESSED = "suppressed", gettext_lazy("not wanted")
+    ERASED = "erased", gettext_lazy("erased")
+    REFUSED = "refused", gettext_lazy("refused")
+    GONE = "gone", gettext_lazy("gone")
+    ERROR = "error", gettext_lazy("could not be made")
+    GIVEN_UP = "given_up", gettext_lazy("tried too often")
+    DIED = "died", gettext_lazy("workers died of it")
+    PERSON = "person", gettext_lazy("decided by a person")
+
+
 class DeliveryQuerySet(models.QuerySet[Any]):
     def due(self, now: datetime.datetime) -> Self:
         """Queued deliveries whose time has come, the longest waiting first."""
@@ -46,18 +68,23 @@ class DeliveryQuerySet(models.QuerySet[Any]):
     def claim(self, now: datetime.datetime, limit: int | None = None) -> list[Any]:
         """Take up to ``limit`` due deliveries for this worker, until the lease runs out.
 
-        Committed before it returns; no other worker gets the same ones meanwhile.
+        Committed before it returns; no other worker gets the same ones meanwhile. Those that
+        a worker died of, perhaps, are taken by themselves and ever fewer at a time, so that
+        the one which kills is found and the others go out.
         """
-        settings = conf.get()
         token = uuid.uuid4()
         database = router.db_for_write(self.model)
         features = connections[database].features
         with transaction.atomic(using=database):
             due = self.using(database).due(now)
+            deaths = due.values_list("deaths", flat=True).first()
+            if deaths is None:
+                return []
             if features.has_select_for_update_skip_locked:
                 of = ("self",) if features.has_select_for_update_of else ()
                 due = due.select_for_update(skip_locked=True, of=of)
-            chosen = list(due.values_list("pk", flat=True)[: limit or settings.DELIVERY_BATCH])
+            most = claim_size(deaths, limit)
+            chosen = list(due.filter(deaths=deaths).values_list("pk", flat=True)[:most])
             if not chosen:
                 return []
             self.model._base_manager.using(database).filter(
@@ -65,38 +92,123 @@ class DeliveryQuerySet(models.QuerySet[Any]):
             ).update(
                 state=State.SENDING,
                 token=token,
-                lease_until=now + datetime.timedelta(seconds=settings.DELIVERY_LEASE),
+                lease_until=lease(now),
                 handed_at=None,
                 attempts=models.F("attempts") + 1,
             )
         owned = self.model._default_manager.using(database).filter(pk__in=chosen, token=token)
         return list(owned.order_by("pk"))
 
+    def renew(self, token: uuid.UUID, now: datetime.datetime) -> int:
+        """Go on holding what was claimed with ``token`` and not handed over yet."""
+        held = self.filter(token=token, state=State.SENDING, handed_at=None)
+        return held.update(lease_until=lease(now))
+
     def sweep(self, now: datetime.datetime) -> tuple[int, int]:
         """Find what dead workers left: (queued again, unknown now)."""
         over = self.filter(state=State.SENDING, lease_until__lt=now)
-        again = over.filter(handed_at=None).update(
-            state=State.QUEUED, token=None, lease_until=None, not_before=now
+        unfinished = over if self.model.REPEATABLE else over.filter(handed_at=None)
+        killers = unfinished.filter(deaths__gte=MOST_DEATHS - 1).update(
+            state=State.FAILED,
+            cause=Cause.DIED,
+            deaths=models.F("deaths") + 1,
+            token=None,
+            lease_until=None,
+            reason=_("Each worker that had it died, %(count)d of them.") % {"count": MOST_DEATHS},
         )
+        again = unfinished.update(
+            state=State.QUEUED,
+            token=None,
+            lease_until=None,
+            handed_at=None,
+            not_before=now,
+            deaths=models.F("deaths") + 1,
+        )
+        # The token stays: the worker may only be slow, and then it knows.
         unknown = over.exclude(handed_at=None).update(
             state=State.UNKNOWN,
-            token=None,
             lease_until=None,
             reason=_("The worker stopped while it waited for the answer."),
         )
-        if unknown:
-            logger.warning("%s: %d deliveries are unknown", self.model._meta.label, unknown)
+        for count, what in ((killers, "killed their workers"), (unknown, "are unknown")):
+            if count:
+                logger.warning("%s: %d deliveries %s", self.model._meta.label, count, what)
         return again, unknown
+
+    # What people decide -----------------------------------------------------------------------
+
+    def cancel(self, who: str) -> int:
+        """Do not deliver those of these that are queued. Returns how many that were."""
+        reason = _("Cancelled by %(who)s.") % {"who": who}
+        return self.filter(state=State.QUEUED).update(
+            state=State.CANCELLED, cause=Cause.PERSON, reason=reason
+        )
+
+    def retry(self, now: datetime.datetime) -> int:
+        """Queue those again that were not delivered: failed, skipped, cancelled ones."""
+        return self.filter(state__in=RETRIED).update(**_anew(now))
+
+    def resend(self, now: datetime.datetime) -> int:
+        """Queue unknown ones again: who got it already gets it twice."""
+        return self.filter(state=State.UNKNOWN).update(**_anew(now))
+
+    def settle(self, sent: bool, who: str, now: datetime.datetime) -> int:
+        """Somebody knows what became of unknown ones."""
+        said = _("%(who)s says: it arrived.") if sent else _("%(who)s says: it did not arrive.")
+        return self.filter(state=State.UNKNOWN).update(
+            state=State.SENT if sent else State.FAILED,
+            cause="" if sent else Cause.PERSON,
+            reason=said % {"who": who},
+            sent_at=models.functions.Coalesce("handed_at", models.Value(now)) if sent else None,
+            token=None,
+        )
+
+
+#: What ``retry`` takes.
+RETRIED = (State.FAILED, State.SKIPPED, State.CANCELLED)
+
+#: A delivery fails when so many workers died while they held it, the last ones nothing else.
+MOST_DEATHS = 6
+
+
+def claim_size(deaths: int, limit: int | None = None) -> int:
+    """How many deliveries are claimed at a time that workers died of ``deaths`` times."""
+    size = conf.get().DELIVERY_BATCH // 10**deaths
+    return max(min(size, limit or size), 1)
+
+
+def lease(now: datetime.datetime) -> datetime.datetime:
+    """When a claim of ``now`` is over unless it is renewed."""
+    return now + datetime.timedelta(seconds=conf.get().DELIVERY_LEASE)
+
+
+def _anew(now: datetime.datetime) -> dict[str, Any]:
+    """What a delivery is like that was never tried."""
+    return {
+        "state": State.QUEUED,
+        "cause": "",
+        "reason": "",
+        "attempts": 0,
+        "deaths": 0,
+        "not_before": now,
+        "token": None,
+        "lease_until": None,
+        "handed_at": None,
+        "sent_at": None,
+    }
 
 
 class Delivery(models.Model):
     """One thing that an event caused, from the moment it was decided: outbox and history.
 
-    A subclass adds what it delivers with (an action, a listener) and implements
-    ``deliver``. ``uuid`` is the delivery's name outside: Message-ID, idempotency key.
+    A subclass adds what it delivers with (an action, a listener) and names its ``courier``.
+    ``uuid`` is the delivery's name outside: Message-ID, idempotency key.
     """
 
     STATES: ClassVar[type[State]] = State
+    #: Whether it does no harm to hand it over again when nobody knows what became of it: the
+    #: other side knows it by its ``uuid``, or does not mind.
+    REPEATABLE: ClassVar[bool] = False
 
     uuid = models.UUIDField(default=uuid.uuid4, editable=False)
     event = models.ForeignKey(
@@ -110,7 +222,13 @@ class Delivery(models.Model):
         gettext_lazy("state"), max_length=10, choices=State.choices, default=State.QUEUED
     )
     reason = models.TextField(gettext_lazy("reason"), blank=True)
+    # Without choices, and with defaults of the database: workers of the release before write
+    # no such columns, and a new cause needs no migration.
+    cause = models.CharField(gettext_lazy("cause"), max_length=20, default="", db_default="")
     attempts = models.PositiveSmallIntegerField(gettext_lazy("attempts"), default=0)
+    deaths = models.PositiveSmallIntegerField(
+        gettext_lazy("workers that died"), default=0, db_default=0
+    )
     created_at = models.DateTimeField(gettext_lazy("created at"))
     not_before = models.DateTimeField(gettext_lazy("not before"))
     token = models.UUIDField(null=True, editable=False)
@@ -129,11 +247,14 @@ class Delivery(models.Model):
         ]
 
     @classmethod
-    def deliver(cls, batch: Sequence[Self]) -> int:
-        """Deliver a claimed batch, for at most ``DELIVERY_SECONDS``; returns how many it had
-        no time for and gave back. Must settle or release every one of them, and raise for
-        none: what is wrong with one delivery is told on its row."""
+    def courier(cls) -> "Courier":
+        """Who takes deliveries of this kind to the other side."""
         raise NotImplementedError
+
+    @property
+    def action(self) -> Any:
+        """The action that the delivery was made by, None if there is none."""
+        return None
 
     @classmethod
     def enqueue(
@@ -142,7 +263,8 @@ class Delivery(models.Model):
         """Write a queued delivery for each (event id, recipient); returns how many."""
         columns = [*cls.ACTION_COLUMNS, "event_id", "recipient", "uuid", "created_at", "not_before"]
         constants = {
-            "state": State.QUEUED.value, "reason": "", "attempts": 0, **cls.CONSTANTS,
+            "state": State.QUEUED.value, "reason": "", "cause": "", "attempts": 0,
+            "deaths": 0, **cls.CONSTANTS,
         }  # fmt: skip
         values = (
             (action_id, event_id, stored_address(recipient), uuid.uuid4(), now, now)
@@ -159,34 +281,36 @@ class Delivery(models.Model):
         """Write down that the delivery is handed over right now. False: the claim is somebody
         else's or has run out, so it must not be."""
         self.handed_at = now
-        return self._step(now, handed_at=now, lease=True, **written)
+        owned = self._owned(State.SENDING).filter(lease_until__gt=now)
+        return owned.update(handed_at=now, lease_until=lease(now), **written) == 1
 
-    def settle_sent(self, now: datetime.datetime, note: str = "") -> bool:
+    def settle_sent(self, now: datetime.datetime, note: str = "", **written: Any) -> bool:
         """The other side said yes. ``note``: what a person should know all the same."""
-        return self._settle(State.SENT, note, sent_at=now)
+        return self._settle(State.SENT, note, sent_at=now, **written)
 
-    def settle_failed(self, reason: str) -> bool:
+    def settle_failed(self, reason: str, cause: str = "", **written: Any) -> bool:
         """It will never work as it is; a person can retry it."""
-        return self._settle(State.FAILED, reason)
+        return self._settle(State.FAILED, reason, cause, **written)
 
-    def settle_skipped(self, reason: str) -> bool:
+    def settle_skipped(self, reason: str, cause: str = "") -> bool:
         """It was decided not to be delivered."""
-        return self._settle(State.SKIPPED, reason)
+        return self._settle(State.SKIPPED, reason, cause)
 
     def settle_unknown(self, reason: str) -> bool:
         """It was handed over, and there was no answer."""
         return self._settle(State.UNKNOWN, reason)
 
-    def put_back(self, now: datetime.datetime, reason: str) -> bool:
-        """A temporary error: try again later, with growing pauses, for a bounded number of
-        times."""
+    def put_back(
+        self, now: datetime.datetime, reason: str, pause: float | None = None, **written: Any
+    ) -> bool:
+        """A temporary error: try again later, with growing pauses (in seconds; ``pause``: this
+        one), for a bounded number of times."""
         if self.attempts >= conf.get().DELIVERY_ATTEMPTS:
-            return self.settle_failed(
-                _("Given up after %(attempts)d attempts: %(reason)s")
-                % {"attempts": self.attempts, "reason": reason}
-            )
-        later = now + datetime.timedelta(seconds=back_off(self.attempts))
-        return self._settle(State.QUEUED, reason, not_before=later, handed_at=None)
+            given_up = _("Given up after %(attempts)d attempts: %(reason)s")
+            words = given_up % {"attempts": self.attempts, "reason": reason}
+            return self.settle_failed(words, Cause.GIVEN_UP, **written)
+        later = now + datetime.timedelta(seconds=pause or back_off(self.attempts))
+        return self._settle(State.QUEUED, reason, not_before=later, handed_at=None, **written)
 
     def postpone(self, until: datetime.datetime, reason: str) -> bool:
         """Try again at ``until``; it was not this delivery's fault, so it does not count."""
@@ -202,14 +326,14 @@ class Delivery(models.Model):
         """Give the claim back untouched."""
         return self.postpone(self.not_before, self.reason)
 
-    def _settle(self, state: State, reason: str, **written: Any) -> bool:
-        return self._step(None, state=state, reason=reason, token=None, lease_until=None, **written)
+    def _settle(self, state: State, reason: str, cause: str = "", **written: Any) -> bool:
+        # Also one that the sweep took for unknown meanwhile: now somebody knows.
+        owned = self._owned(State.SENDING, State.UNKNOWN)
+        settled = {"state": state, "reason": reason, "cause": cause, "token": None}
+        return owned.update(**settled, lease_until=None, **written) == 1
 
-    def _step(self, now: datetime.datetime | None, lease: bool = False, **written: Any) -> bool:
-        owned = type(self)._base_manager.filter(pk=self.pk, token=self.token, state=State.SENDING)
-        if lease:
-            owned = owned.filter(lease_until__gt=now)
-        return owned.update(**written) == 1
+    def _owned(self, *states: State) -> models.QuerySet[Any]:
+        return type(self)._base_manager.filter(pk=self.pk, token=self.token, state__in=states)
 
 
 def back_off(attempts: int) -> float:

@@ -7,10 +7,9 @@ from typing import Any
 from django.apps import apps
 from django.utils import timezone
 
-from automation.events import bell
+from automation.events import bell, delivering
 from automation.events.outbox import Delivery, delivery_models
 from automation.events.schedule import tick_signal
-from automation.rules import conf
 
 logger = logging.getLogger(__name__)
 
@@ -33,18 +32,16 @@ def ring_for_deliveries(now: datetime.datetime, **kwargs: Any) -> None:
 
 
 def deliver(label: str) -> None:
-    """Claim one batch of this kind of delivery and deliver it.
+    """Deliver what is due of this kind, for a bounded time; what is left is another task.
 
-    A full batch may not be the last one: another worker is called before this one starts.
+    A full batch may not be the last one: another worker is called to help.
     """
     model = apps.get_model(label)
     if not issubclass(model, Delivery):
         raise TypeError(f"{label} is not a kind of delivery.")
-    now = timezone.now()
-    batch = model.objects.claim(now)
-    if not batch:
-        return
-    if len(batch) >= conf.get().DELIVERY_BATCH:
+
+    def ring() -> None:
         bell.enqueue(bell.DELIVER_TASK, label)
-    if model.deliver(batch):
-        bell.enqueue(bell.DELIVER_TASK, label)
+
+    if delivering.work(model, on_full=ring).unfinished:
+        ring()

@@ -15,8 +15,8 @@ class Settings:
     RECORD_CHUNK: int = 5_000
     #: How many deliveries a worker claims at a time.
     DELIVERY_BATCH: int = 500
-    #: For how long a claim holds. Longer than any single hand-over can take.
-    DELIVERY_LEASE: int = 600
+    #: For how long a claim holds. A worker that lives renews it.
+    DELIVERY_LEASE: int = 60
     #: For how long a worker goes on with one batch before it gives the rest back. Less than
     #: Q_CLUSTER's timeout, or the worker would be killed in the middle of a hand-over.
     DELIVERY_SECONDS: int = 120

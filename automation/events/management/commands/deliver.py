@@ -3,7 +3,12 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 from django.utils import timezone
 
+from automation.events import delivering
+from automation.events.delivering import Work
 from automation.events.outbox import delivery_models
+
+# A day: as long as it takes.
+_SECONDS = 24 * 3600
 
 
 class Command(BaseCommand):
@@ -14,15 +19,13 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, limit: int, **options: Any) -> None:
         for model in delivery_models():
-            objects: Any = model._default_manager
-            objects.sweep(timezone.now())
-            done = 0
-            while not limit or done < limit:
-                batch = objects.claim(timezone.now(), min(limit - done, 500) if limit else None)
-                if not batch:
-                    break
-                model.deliver(batch)
-                done += len(batch)
+            name = model._meta.verbose_name_plural
+
+            def progress(done: Work, name: Any = name) -> None:
                 if self.stdout.isatty():
-                    self.stdout.write(f"{model._meta.verbose_name_plural}: {done}", ending="\r")
-            self.stdout.write(f"{model._meta.verbose_name_plural}: {done}")
+                    self.stdout.write(f"{name}: {done.claimed}", ending="\r")
+
+            model._default_manager.sweep(timezone.now())
+            done = delivering.work(model, limit=limit, progress=progress, seconds=_SECONDS)
+            counts = ", ".join(f"{count} {state}" for state, count in done.counts.items())
+            self.stdout.write(f"{name}: {counts or 0}")

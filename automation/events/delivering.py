@@ -1,0 +1,267 @@
+"""Delivering what was claimed: the one way for every kind of delivery.
+
+Everything that can fail is done before the hand-over; the intent is written down; then it is
+handed over and settled by the answer. What fails after the hand-over is *unknown*, unless the
+other side gave an answer or knows a delivery that comes twice.
+"""
+
+import datetime
+import logging
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Self
+
+from django.db import DatabaseError, InterfaceError
+from django.utils import timezone
+from django.utils.translation import ngettext
+
+from automation.events.outbox import Cause, Delivery
+from automation.rules import conf
+
+logger = logging.getLogger(__name__)
+
+# A claim is renewed when so much of its lease is over.
+_RENEWED_AFTER = 1 / 4
+
+
+class Outcome(Exception):
+    """What a courier raises when it does not say yes. The reason is for people."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class _Final(Outcome):
+    def __init__(self, reason: str, cause: str = "") -> None:
+        super().__init__(reason)
+        self.cause = cause
+
+
+class Skip(_Final):
+    """It is decided not to be delivered."""
+
+
+class Fail(_Final):
+    """It will never work as it is. ``written``: further columns."""
+
+    def __init__(self, reason: str, cause: str = "", **written: Any) -> None:
+        super().__init__(reason, cause)
+        self.written = written
+
+
+class Later(Outcome):
+    """Certainly not delivered now: it counts as an attempt. ``pause``: seconds until the next
+    one, growing from attempt to attempt if it is not given."""
+
+    def __init__(self, reason: str, pause: float | None = None, **written: Any) -> None:
+        super().__init__(reason)
+        self.pause = pause
+        self.written = written
+
+
+class Wait(Outcome):
+    """Certainly not delivered now, and not for anything that is wrong with this delivery."""
+
+    def __init__(self, reason: str, until: datetime.datetime) -> None:
+        super().__init__(reason)
+        self.until = until
+
+
+class Unknown(Outcome):
+    """It was handed over, and there was no answer."""
+
+
+@dataclass
+class Prepared:
+    """A delivery that is ready to be handed over. ``written``: what of it is written down
+    together with the intent, by column."""
+
+    written: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Answer:
+    """The other side said yes. ``note``: what people should know all the same; ``written``:
+    further columns."""
+
+    note: str = ""
+    written: dict[str, Any] = field(default_factory=dict)
+
+
+class Courier(ABC):
+    """Takes deliveries of one kind to the other side: one for each worker and stretch of work,
+    used as a context manager. Both steps raise an ``Outcome`` if it is not a yes."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Let go of connections. Must not raise."""
+        return None
+
+    def begin(self, batch: Sequence[Any]) -> None:
+        """Look up what the deliveries of a batch have in common, with few queries."""
+        return None
+
+    @abstractmethod
+    def prepare(self, delivery: Any) -> Prepared:
+        """Do everything that can fail. Any other exception than an ``Outcome`` fails the
+        delivery with what it says."""
+
+    @abstractmethod
+    def hand_over(self, delivery: Any, prepared: Any) -> Answer:
+        """Hand it over; the intent is written down. Any other exception than an ``Outcome``
+        means that nobody knows what became of it."""
+
+
+@dataclass
+class Work:
+    """What came of a stretch of work: how many were settled in which way."""
+
+    claimed: int = 0
+    counts: dict[str, int] = field(default_factory=dict)
+    #: Whether there may be more to do.
+    unfinished: bool = False
+
+    def count(self, state: str) -> None:
+        self.counts[state] = self.counts.get(state, 0) + 1
+
+
+def work(
+    model: type[Delivery],
+    *,
+    limit: int | None = None,
+    on_full: Callable[[], Any] | None = None,
+    progress: Callable[[Work], Any] | None = None,
+    seconds: float | None = None,
+) -> Work:
+    """Claim what is due of this kind and deliver it, batch by batch, for ``seconds``
+    (``DELIVERY_SECONDS``) and at most ``limit`` of them. ``on_full`` is called when a whole batch
+    was there: another worker may help. ``progress`` is called after each batch. Raises only
+    when the database is gone; the sweep finds the rest then."""
+    end = time.monotonic() + (seconds or conf.get().DELIVERY_SECONDS)
+    done = Work()
+    with ExitStack() as stack:
+        courier: Courier | None = None
+        while not limit or done.claimed < limit:
+            left = limit - done.claimed if limit else None
+            batch = model.objects.claim(timezone.now(), left)
+            if not batch:
+                return done
+            if on_full is not None and len(batch) >= conf.get().DELIVERY_BATCH:
+                on_full()
+                on_full = None
+            done.claimed += len(batch)
+            if courier is None:
+                courier = stack.enter_context(model.courier())
+            deliver(batch, courier, done, end)
+            if progress is not None:
+                progress(done)
+            if time.monotonic() > end:
+                done.unfinished = True
+                return done
+    return done
+
+
+def deliver(
+    batch: Sequence[Delivery], courier: Courier, done: Work | None = None, end: float | None = None
+) -> Work:
+    """Deliver a claimed batch until ``end`` (of ``time.monotonic``): every delivery is settled,
+    queued again or given back when it returns. Raises only when the database is gone."""
+    done = done if done is not None else Work()
+    end = end if end is not None else time.monotonic() + conf.get().DELIVERY_SECONDS
+    courier.begin(batch)
+    renew = _Renewal(batch)
+    for position, delivery in enumerate(batch):
+        if time.monotonic() > end:
+            for waiting in batch[position:]:
+                waiting.release()
+            break
+        renew()
+        done.count(_deliver_one(delivery, courier))
+    return done
+
+
+class _Renewal:
+    """Keeps the claim of a batch while it is worked on."""
+
+    def __init__(self, batch: Sequence[Delivery]) -> None:
+        self._token, self._deliveries = batch[0].token, type(batch[0])._default_manager
+        self._every = conf.get().DELIVERY_LEASE * _RENEWED_AFTER
+        self._next = time.monotonic() + self._every
+
+    def __call__(self) -> None:
+        if self._token is not None and time.monotonic() >= self._next:
+            self._next = time.monotonic() + self._every
+            deliveries: Any = self._deliveries
+            deliveries.renew(self._token, timezone.now())
+
+
+def _deliver_one(delivery: Delivery, courier: Courier) -> str:
+    """The name of the state that it ends in, or of what it was postponed for."""
+    if too_late := _too_late(delivery):
+        delivery.settle_skipped(too_late, Cause.EXPIRED)
+        return delivery.STATES.SKIPPED
+    try:
+        prepared = courier.prepare(delivery)
+    except (DatabaseError, InterfaceError):
+        raise
+    except Outcome as outcome:
+        return _settled(delivery, outcome)
+    except Exception as error:
+        logger.exception("%s %s could not be made", delivery._meta.label, delivery.pk)
+        return _settled(delivery, Fail(str(error) or type(error).__name__, Cause.ERROR))
+    if not delivery.hand_over(timezone.now(), **prepared.written):
+        return "lost"  # The claim is somebody else's by now.
+    try:
+        answer = courier.hand_over(delivery, prepared)
+    except Outcome as outcome:
+        return _settled(delivery, outcome)
+    except Exception as error:
+        logger.exception("%s %s is unknown", delivery._meta.label, delivery.pk)
+        return _settled(delivery, Unknown(str(error) or type(error).__name__))
+    delivery.settle_sent(timezone.now(), answer.note, **answer.written)
+    return delivery.STATES.SENT
+
+
+def _settled(delivery: Delivery, outcome: Outcome) -> str:
+    """Settle ``delivery`` by what its courier raised."""
+    if isinstance(outcome, Unknown) and delivery.REPEATABLE:
+        outcome = Later(outcome.reason)
+    match outcome:
+        case Skip():
+            delivery.settle_skipped(outcome.reason, outcome.cause)
+            return delivery.STATES.SKIPPED
+        case Fail():
+            delivery.settle_failed(outcome.reason, outcome.cause, **outcome.written)
+            return delivery.STATES.FAILED
+        case Wait():
+            delivery.postpone(outcome.until, outcome.reason)
+            return "waiting"
+        case Later():
+            delivery.put_back(timezone.now(), outcome.reason, outcome.pause, **outcome.written)
+            return "later"
+        case _:
+            delivery.settle_unknown(outcome.reason)
+            return delivery.STATES.UNKNOWN
+
+
+def _too_late(delivery: Delivery) -> str:
+    """Why it must not go out any more; empty if it may."""
+    hours = getattr(delivery.action, "expires_hours", None)
+    if hours is None or timezone.now() <= delivery.created_at + datetime.timedelta(hours=hours):
+        return ""
+    said = ngettext(
+        "It was to go out within %(hours)d hour.", "It was to go out within %(hours)d hours.", hours
+    )
+    return said % {"hours": hours}
