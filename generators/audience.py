@@ -43,7 +43,9 @@ def audiences(groups: Iterable[str]) -> list[Audience]:
         Audience(
             group=group,
             actions=[each for each in known if overlap(each[1].group.strip(), group)],
-            listeners=[] if "*" in group else [dotted_name(each) for each in listeners.hearing(group)],
+            listeners=[]
+            if "*" in group
+            else [dotted_name(each) for each in listeners.hearing(group)],
             new_mail_url=new_mail_url(group),
         )
         for group in dict.fromkeys(groups)

@@ -12,7 +12,9 @@ class EventsConfig(AppConfig):
     def ready(self) -> None:
         from automation.events.schedule import ensure_tick, tick_signal
         from automation.events.tasks import ring_for_deliveries
+        from automation.events.webhooks.defined import register_kinds
 
+        register_kinds()
         tick_signal.connect(ring_for_deliveries, dispatch_uid="automation_events.deliveries")
         post_migrate.connect(ensure_tick, sender=self)
         autodiscover_modules("listeners")

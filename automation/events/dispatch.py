@@ -43,9 +43,7 @@ class Registry:
     def __init__(self) -> None:
         self._registrations: list[Registration] = []
 
-    def add(
-        self, pattern: str | re.Pattern[str], listener: Listener, queue: bool = False
-    ) -> None:
+    def add(self, pattern: str | re.Pattern[str], listener: Listener, queue: bool = False) -> None:
         """Registering the same listener for the same pattern again changes nothing. Raises
         ``ValueError`` for one that shall be queued and cannot be found again by its name."""
         if queue:

@@ -99,7 +99,9 @@ def look_up(target: Target) -> list[str]:
     try:
         found = _addresses(target, 0)
     except OSError as error:
-        raise NotFound(_("There is no host “%s”. Check how it is written.") % target.host) from error
+        raise NotFound(
+            _("There is no host “%s”. Check how it is written.") % target.host
+        ) from error
     if not target.is_opened:
         _refuse_inside(target, found)
     return found

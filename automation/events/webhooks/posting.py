@@ -10,7 +10,7 @@ import socket
 import ssl
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,11 +25,7 @@ ANSWER_LENGTH = 2_000
 
 class NoAnswer(Exception):
     """The call had no answer that can be understood; the text says why. Whether the other side
-    took it is not known if ``was_sent``."""
-
-    def __init__(self, reason: str, was_sent: bool) -> None:
-        super().__init__(reason)
-        self.was_sent = was_sent
+    took it is not known."""
 
 
 @dataclass(frozen=True)
@@ -57,16 +53,15 @@ def post(
     ``seconds`` for everything. Raises ``NoAnswer``."""
     begun = time.monotonic()
     connection = _Connection(target, addresses, begun + seconds)
-    connected = False
-    with closing(connection):
+    with ExitStack() as line:
+        line.callback(connection.hang_up)
         try:
             connection.connect()
-            connected = True
             every = {**headers, "Host": target.host_header, "Accept-Encoding": "identity"}
             connection.request("POST", target.path, body, every)
             response = connection.getresponse()
         except (OSError, http.client.HTTPException) as error:
-            raise NoAnswer(_why(error, seconds), connected) from error
+            raise NoAnswer(_why(error, seconds)) from error
         with closing(response):
             text = _beginning(response)
         return Answer(
@@ -107,6 +102,7 @@ class _Connection(http.client.HTTPConnection):
     def __init__(self, target: Target, addresses: Sequence[str], end: float) -> None:
         super().__init__(target.host, target.port)
         self._target, self._addresses, self._end = target, addresses, end
+        self._line: socket.socket | None = None
 
     def connect(self) -> None:
         line: Any = self._first_that_answers()
@@ -118,7 +114,11 @@ class _Connection(http.client.HTTPConnection):
             except BaseException:
                 plain_line.close()
                 raise
-        self.sock = _Line(line, self._end)
+        self._line, self.sock = line, _Line(line, self._end)
+
+    def hang_up(self) -> None:
+        if self._line is not None:
+            self._line.close()
 
     def _first_that_answers(self) -> socket.socket:
         """A silent address leaves time for those after it."""
@@ -159,7 +159,7 @@ class _Line:
         return io.BufferedReader(_Incoming(self._line, self._end))
 
     def close(self) -> None:
-        self._line.close()
+        """Called as soon as an answer begins that is the last one; it is read all the same."""
 
 
 class _Incoming(io.RawIOBase):
