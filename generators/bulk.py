@@ -1,6 +1,5 @@
 """What can be done with several generators at once from their list."""
 
-import json
 from typing import Any
 
 from django.contrib import admin, messages
@@ -11,7 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from automation.rules import definitions
+from automation.rules.definition_admin import export_response
 from generators.models import State
 from generators.running_now import run_in_background, run_now
 
@@ -60,10 +59,4 @@ def clone(model_admin: Any, request: HttpRequest, chosen: QuerySet[Any]) -> None
 @admin.action(description=gettext_lazy("Export"), permissions=["view"])
 def export(model_admin: Any, request: HttpRequest, chosen: QuerySet[Any]) -> HttpResponse:
     """A file that import_definitions reads."""
-    data = json.dumps(definitions.dump(chosen), indent=2, ensure_ascii=False)
-    name = _("generators")
-    return HttpResponse(
-        data,
-        content_type="application/json",
-        headers={"Content-Disposition": f'attachment; filename="{name}.json"'},
-    )
+    return export_response(chosen)

@@ -8,10 +8,10 @@ from itertools import takewhile
 
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
-from django.utils.translation import get_language_info
 from django.utils.translation import gettext as _
 
 from mails.content import Content
+from mails.languages import language_name
 
 # Tags of HTML and of Liquid are one word each; so is a run of white space.
 _WORD = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|<[^<>]*>|\s+|\w+|.", re.DOTALL)
@@ -78,14 +78,6 @@ def _parts(content: Content) -> Iterator[tuple[str, str]]:
         _("Attachments"),
         "\n".join(f"{each.name} ({each.digest[:8]})" for each in content.attachments),
     )
-
-
-def language_name(code: str) -> str:
-    """The language's name in the language of whoever reads."""
-    try:
-        return str(get_language_info(code)["name_translated"])
-    except KeyError:
-        return code
 
 
 def marked(before: str, after: str) -> SafeString:

@@ -13,7 +13,7 @@ from automation.events.event import Event
 from automation.rules.templating import TemplateError
 from mails.building import Envelope, envelope
 from mails.content import Content
-from mails.differences import language_name
+from mails.languages import language_name
 from mails.mail import Mail
 from mails.obstacles import incomplete, unreachable
 from mails.rendering import RenderedMail, one_line

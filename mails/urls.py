@@ -4,11 +4,11 @@ Only for sites whose mails link to it (``AUTOMATION["SITE_URL"]``)."""
 
 from django.urls import re_path
 
-from mails import picture_views
 from mails.embedding import FILE_NAME
+from mails.pages import pictures
 
 app_name = "mails"
 
 urlpatterns = [
-    re_path(rf"^pictures/(?P<file_name>{FILE_NAME})$", picture_views.public, name="picture"),
+    re_path(rf"^pictures/(?P<file_name>{FILE_NAME})$", pictures.public, name="picture"),
 ]

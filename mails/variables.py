@@ -8,10 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
-from django.contrib import admin
-from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
-from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -19,14 +15,12 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from automation.events.event import GROUP_LENGTH, Event
+from automation.events.event import Event
 from automation.events.groups import producers
 from automation.events.models import template_data
-from automation.rules import plain
 from automation.rules.sources import UnknownSource, sources
 from automation.rules.templating import TemplateError, parse, plain_data, written
 from mails import samples
-from mails.designs import Snippet
 from mails.mail import Mail, zone_of
 
 #: How long the value of the sample may be, in characters.
@@ -211,22 +205,3 @@ def meaning(path: Path, field: Any) -> str:
     }
     label = getattr(field, "full_label", "") or told.get(path, "")
     return str(label or path[-1].replace("_", " "))
-
-
-def variables_context(model_admin: admin.ModelAdmin, request: HttpRequest, group: str) -> Any:
-    """What the list beside the editor shows. Values of a row are for those who may see mails."""
-    group = plain.text(group).strip()[:GROUP_LENGTH]
-    may_look = model_admin.has_view_permission(request)
-    return {
-        "group": group,
-        "variables": variables(group, with_sample=may_look),
-        "snippets": Snippet.objects.defer("body"),
-    }
-
-
-def variables_view(model_admin: admin.ModelAdmin, request: HttpRequest) -> HttpResponse:
-    """The list for the group that stands in the form, saved or not."""
-    if not (model_admin.has_view_permission(request) or model_admin.has_add_permission(request)):
-        raise PermissionDenied
-    context = variables_context(model_admin, request, request.GET.get("group", ""))
-    return TemplateResponse(request, "admin/mails/variables.html", context)

@@ -13,8 +13,8 @@ from automation.events.exporting import formula_safe
 from automation.events.models import EventRecord
 from generators import running
 from generators.models import Generator
-from mails.frames import FRAME_POLICY
 from mails.models import Mail, Message
+from mails.pages.frames import FRAME_POLICY
 from tests import shop
 
 pytestmark = pytest.mark.django_db

@@ -75,7 +75,8 @@ def first(kind: str, **changes: Any) -> Any:
          "Did you mean “cart.total”?"),
         (first("mails", colour="red"),
          "mails[0]: Unknown: colour. Known are: slug, name, group, language, subject, preheader, "
-         "body, text, to, cc, bcc, reply_to, from_email, send_incomplete, layout, variants."),
+         "body, text, to, cc, bcc, reply_to, from_email, send_incomplete, "
+         "expires_hours, layout, variants."),
         (first("generators", every_minutes="often"),
          "generators[0].every_minutes: This must be a whole number."),
         (first("generators", source="demo.nothing"),

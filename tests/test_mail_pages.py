@@ -10,8 +10,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from automation.events.models import EventRecord
+from mails.admin.shortening import shortened
 from mails.models import Mail, Message, Snippet, Variant
-from mails.shortening import shortened
 from tests import shop
 from tests.forms import errors, filled
 

@@ -190,7 +190,7 @@ def test_a_missing_value_is_told_even_if_the_mail_is_sent_all_the_same(mail, gen
 def test_no_more_is_looked_at_or_listed_than_there_is_room_for(
     mail, generator, admin_client, monkeypatch
 ):
-    for module in ("mails.proving", "mails.proof_views"):
+    for module in ("mails.proving", "mails.pages.proof"):
         monkeypatch.setattr(f"{module}.MAX_ROWS", 4)
         monkeypatch.setattr(f"{module}.MAX_FINDINGS", 2)
     for _number in range(6):

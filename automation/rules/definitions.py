@@ -248,6 +248,8 @@ def plain_value(thing: Any, name: str, value: Any) -> Any:
         wanted = bool
     elif isinstance(field, models.IntegerField):
         wanted = int
+    if value is None and field.null:
+        return value
     if type(value) is not wanted:
         kinds = {str: _("a text"), bool: _("true or false"), int: _("a whole number")}
         raise ValidationError({name: _("This must be %(kind)s.") % {"kind": kinds[wanted]}})

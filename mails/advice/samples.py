@@ -14,7 +14,7 @@ from automation.rules.templating import TemplateError, parse, plain_data
 from mails.advice.kinds import Advice, Level
 from mails.advice.wordings import too_long
 from mails.content import Content, Wording
-from mails.differences import language_name
+from mails.languages import language_name
 from mails.mail import Mail
 from mails.proofreading import WORDED
 from mails.rendering import RenderedMail

@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 from mails.advice.kinds import Advice, Level
 from mails.advice.markup import LOGIC, VALUE, masked
 from mails.content import Content, Wording
-from mails.differences import language_name
+from mails.languages import language_name
 
 #: What mail programs show of a subject at the most.
 LONGEST_SUBJECT = 70

@@ -13,9 +13,9 @@ from django.utils.translation import gettext_lazy as _
 from automation.events.admin import ReadOnlyAdmin, moment, state_badge
 from automation.events.outbox import State
 from automation.rules.views import linked
-from mails import message_views
 from mails.building import message_id
 from mails.models import Message
+from mails.pages import messages as pages
 
 #: The headers in which copies were sent, by the field that shows them.
 COPIES = {"copy_to": "Cc", "hidden_copy_to": "Bcc"}
@@ -68,12 +68,12 @@ class MessageAdmin(ReadOnlyAdmin):
         ]
 
     def frame_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        return message_views.frame(self, request, pk)
+        return pages.frame(self, request, pk)
 
     def render_change_form(
         self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any
     ) -> Any:
-        context |= message_views.as_sent(request, context["original"])
+        context |= pages.as_sent(request, context["original"])
         return super().render_change_form(request, context, *args, **kwargs)
 
     @admin.display(description=_("created"), ordering="created_at")

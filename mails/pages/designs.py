@@ -10,9 +10,9 @@ from django.utils.translation import gettext as _
 from automation.rules.templating import TemplateError
 from mails import samples
 from mails.content import Wording
-from mails.frames import framed
 from mails.mail import templates_of, used_snippets
 from mails.models import Layout
+from mails.pages.frames import framed
 from mails.proofreading import mails_with
 from mails.rendering import compile_mail
 

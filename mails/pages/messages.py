@@ -12,11 +12,11 @@ from django.utils.translation import gettext as _
 from automation.events.admin import data_table
 from mails.building import message_id
 from mails.content import File
-from mails.differences import language_name
-from mails.frames import framed
+from mails.languages import language_name
 from mails.models import Message
+from mails.pages.frames import framed
+from mails.pages.preview import row_link
 from mails.preview import SIZES
-from mails.preview_views import row_link
 
 
 def frame(model_admin: admin.ModelAdmin, request: HttpRequest, pk: int) -> HttpResponse:

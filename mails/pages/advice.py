@@ -17,7 +17,7 @@ from django.utils.translation import ngettext
 from mails import samples
 from mails.advice import Level, advice
 from mails.content import Content
-from mails.differences import language_name
+from mails.languages import language_name
 from mails.mail import templates_of, used_snippets
 from mails.models import Mail, Variant
 from mails.proofreading import WORDED

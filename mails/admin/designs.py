@@ -10,8 +10,9 @@ from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext_lazy as _
 
 from automation.rules.definition_admin import Importable
-from mails import bulk, design_views
+from mails.admin import bulk
 from mails.models import Layout, Mail, Snippet
+from mails.pages import designs
 from mails.proofreading import mails_with, relying_on_default, users_of_snippet
 from mails.widgets import MailEditor
 
@@ -46,7 +47,7 @@ class LayoutAdmin(Importable):
         ]
 
     def frame_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        return design_views.frame(self, request, pk)
+        return designs.frame(self, request, pk)
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         """The mails with this layout look different from now on, so they have a new version."""

@@ -4,14 +4,12 @@ import difflib
 from typing import Any
 
 from django import forms
-from django.conf import settings
 from django.contrib import admin, messages
 from django.core.exceptions import NON_FIELD_ERRORS
 from django.forms.formsets import DELETION_FIELD_NAME
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import path, reverse
+from django.urls import reverse
 from django.utils.html import format_html
-from django.utils.translation import get_language_info
 from django.utils.translation import gettext_lazy as _
 
 from automation.events.admin import state_badge
@@ -19,34 +17,20 @@ from automation.events.event import GROUP_LENGTH
 from automation.events.groups import producers
 from automation.rules.definition_admin import Importable
 from automation.rules.forms import TextWithSuggestions
-from mails import (
-    advice_views,
-    bulk,
-    design_admin,  # noqa: F401  (registers layouts and snippets)
-    files_admin,
-    message_admin,  # noqa: F401  (registers messages)
-    variables,
-    version_views,
-)
-from mails.differences import language_name
+from mails.admin import bulk
+from mails.admin.attachments import AttachmentInline
+from mails.admin.permissions import OfMail
+from mails.admin.shortening import shortened
+from mails.languages import language_name, languages
 from mails.models import Mail, Variant
-from mails.pages import pages
+from mails.pages import advice, pages, variables
 from mails.parts import problems
-from mails.shortening import shortened
 from mails.widgets import MailEditor
 
 
 def made_groups() -> list[tuple[str, str]]:
     """The groups of events that are made here, with who makes them."""
     return [(producer.group, producer.label) for producer in producers()]
-
-
-def languages() -> list[tuple[str, str]]:
-    """The languages of this site, and those that mails are often written in."""
-    codes = dict.fromkeys(
-        [*(code for code, _name in settings.LANGUAGES), "en", "de", "fr", "it", "es", "pt", "nl"]
-    )
-    return [(code, get_language_info(code)["name_translated"]) for code in codes]
 
 
 WORDED_WIDGETS: dict[str, Any] = {
@@ -104,8 +88,8 @@ class VariantLines(forms.BaseInlineFormSet):  # type: ignore[type-arg]
             seen.add(language)
 
 
-class VariantInline(admin.StackedInline):
-    """The mail in further languages. Whoever may change the mail may change them."""
+class VariantInline(OfMail, admin.StackedInline):
+    """The mail in further languages."""
 
     model = Variant
     form = VariantForm
@@ -113,14 +97,6 @@ class VariantInline(admin.StackedInline):
     extra = 0
     fields = ("language", "subject", "preheader", "body", "text")
     classes = ("variants",)
-
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return request.user.has_perm("mails.view_mail") or self.has_change_permission(request)
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return request.user.has_perm("mails.change_mail") or request.user.has_perm("mails.add_mail")
-
-    has_add_permission = has_delete_permission = has_change_permission
 
 
 @admin.register(Mail)
@@ -131,7 +107,7 @@ class MailAdmin(Importable):
     list_filter = ("is_active", "layout")
     search_fields = ("name", "slug", "group", "subject")
     prepopulated_fields = {"slug": ("name",)}
-    inlines = (VariantInline, files_admin.AttachmentInline)
+    inlines = (VariantInline, AttachmentInline)
     actions = (bulk.switch_on, bulk.switch_off, bulk.export)
     fieldsets = (
         (None, {"fields": ("name", "slug", "group", "is_active")}),
@@ -158,39 +134,7 @@ class MailAdmin(Importable):
             return None
 
     def get_urls(self) -> list[Any]:
-        wrap = self.admin_site.admin_view
-        return [
-            path("variables/", wrap(self.variables_view), name="mails_mail_variables"),
-            path("advice/", wrap(self.advice_view), name="mails_mail_advice"),
-            *pages(self),
-            path(
-                "<int:pk>/attachments/<str:digest>/",
-                wrap(self.attachment_view),
-                name="mails_mail_attachment",
-            ),
-            path("<int:pk>/versions/", wrap(self.versions_view), name="mails_mail_versions"),
-            path(
-                "<int:pk>/versions/<int:number>/",
-                wrap(self.version_view),
-                name="mails_mail_version",
-            ),
-            *super().get_urls(),
-        ]
-
-    def variables_view(self, request: HttpRequest) -> HttpResponse:
-        return variables.variables_view(self, request)
-
-    def advice_view(self, request: HttpRequest) -> HttpResponse:
-        return advice_views.page(self, request)
-
-    def attachment_view(self, request: HttpRequest, pk: int, digest: str) -> HttpResponse:
-        return files_admin.attachment_view(self, request, pk, digest)
-
-    def versions_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        return version_views.versions(self, request, pk)
-
-    def version_view(self, request: HttpRequest, pk: int, number: int) -> HttpResponse:
-        return version_views.version(self, request, pk, number)
+        return [*pages(self), *super().get_urls()]
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         super().save_related(request, form, formsets, change)
@@ -200,7 +144,7 @@ class MailAdmin(Importable):
             messages.warning(request, gone)
         if warning := _nobody_makes(mail.group):
             messages.warning(request, warning)
-        advice_views.tell(request, mail)
+        advice.tell(request, mail)
 
     def response_add(self, request: HttpRequest, obj: Any, post_url_continue: Any = None) -> Any:
         return self._to_preview(request, obj) or super().response_add(
@@ -240,9 +184,9 @@ class MailAdmin(Importable):
             group = str(form["group"].value() or "").strip()
         else:  # whoever may only look at the mail
             group = context["original"].group
-        context |= variables.variables_context(self, request, group)
+        context |= variables.context_of(self, request, group)
         may_write = "group" in form.fields
-        context |= advice_views.of_page(context, may_write=may_write)
+        context |= advice.of_page(context, may_write=may_write)
         return super().render_change_form(request, context, *args, **kwargs)
 
     @admin.display(description=_("subject"), ordering="subject")

@@ -5,8 +5,7 @@ from typing import Any
 from django.apps import apps
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.shortcuts import get_object_or_404
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
@@ -18,9 +17,10 @@ from automation.events.models import EventRecord
 from automation.rules.views import linked
 from mails import preview, samples, trying
 from mails.content import Content
-from mails.differences import language_name
-from mails.frames import framed
+from mails.languages import language_name
 from mails.models import Mail
+from mails.pages.frames import framed
+from mails.pages.permitted import permitted
 from mails.preview import SIZES, VIEWS, Choice
 from mails.samples import Sample, Samples
 
@@ -65,17 +65,6 @@ def send_test(model_admin: admin.ModelAdmin, request: HttpRequest, pk: int) -> H
     else:
         trying.send(request, mail, sample.event, choice.language, form.cleaned_data["to"])
     return back
-
-
-def permitted(model_admin: admin.ModelAdmin, request: HttpRequest, pk: int) -> Mail:
-    """The mail, if whoever asks may see it."""
-    try:
-        mail = get_object_or_404(Mail, pk=pk)
-    except OverflowError as error:  # SQLite's numbers end somewhere
-        raise Http404 from error
-    if not model_admin.has_view_permission(request, mail):
-        raise PermissionDenied
-    return mail
 
 
 def _page(

@@ -19,9 +19,9 @@ from automation.events import bell
 from automation.events.admin import moment
 from automation.events.schedule import is_silent
 from mails import samples
-from mails.differences import language_name
+from mails.languages import language_name
 from mails.models import Mail, Proof
-from mails.preview_views import permitted
+from mails.pages.permitted import permitted
 from mails.proofs import Kind, ProofState
 from mails.proving import MAX_FINDINGS, MAX_PROBLEMS, MAX_ROWS
 from mails.tasks import PROVE_TASK

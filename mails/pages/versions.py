@@ -7,7 +7,7 @@ from django.contrib import admin, messages
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import Count
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 
 from mails.differences import changed_parts, differences
 from mails.models import Mail, Version
+from mails.pages.permitted import permitted
 
 #: So many versions are listed, the newest first.
 LISTED = 100
@@ -22,7 +23,7 @@ LISTED = 100
 
 def versions(model_admin: admin.ModelAdmin, request: HttpRequest, pk: int) -> HttpResponse:
     """All versions: when, by whom, what changed, how many messages were made from it."""
-    mail = _permitted(model_admin, request, pk)
+    mail = permitted(model_admin, request, pk)
     found = list(
         mail.versions.select_related("author")
         .annotate(sent=Count("messages"))
@@ -48,7 +49,7 @@ def version(
 ) -> HttpResponse:
     """What one version changed, and how it differs from what the mail is now. A POST goes
     back to it."""
-    mail = _permitted(model_admin, request, pk)
+    mail = permitted(model_admin, request, pk)
     chosen = get_object_or_404(mail.versions.select_related("author"), number=number)
     if request.method == "POST":
         return _go_back(model_admin, request, mail, chosen)
@@ -93,12 +94,3 @@ def _page(model_admin: admin.ModelAdmin, request: HttpRequest, mail: Mail) -> di
         "mail": mail,
         "may_change": model_admin.has_change_permission(request, mail),
     }
-
-
-def _permitted(model_admin: admin.ModelAdmin, request: HttpRequest, pk: int) -> Mail:
-    mail = model_admin.get_object(request, str(pk))
-    if mail is None:
-        raise Http404
-    if not model_admin.has_view_permission(request, mail):
-        raise PermissionDenied
-    return mail
