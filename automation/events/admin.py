@@ -241,3 +241,8 @@ class EventRecordAdmin(ExportMixin, ReadOnlyAdmin):
     @admin.display(description=_("what was known"))
     def known(self, event: EventRecord) -> str:
         return data_table(event.context)
+
+
+# They derive from what stands above.
+from automation.events import listener_admin as listener_admin  # noqa: E402
+from automation.events.webhooks import admin as webhook_admin  # noqa: E402, F401

@@ -31,7 +31,7 @@ class ListenerCall(Delivery):
         ]
 
     def __str__(self) -> str:
-        return f"{self.listener} · {self.event.key}"
+        return self.listener
 
     @classmethod
     def courier(cls) -> "Courier":

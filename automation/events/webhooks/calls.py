@@ -28,7 +28,11 @@ class WebhookCall(Delivery):
     REPEATABLE: ClassVar[bool] = True
 
     webhook = models.ForeignKey(
-        Webhook, models.PROTECT, related_name="calls", verbose_name=gettext_lazy("webhook")
+        Webhook,
+        models.PROTECT,
+        db_index=False,
+        related_name="calls",
+        verbose_name=gettext_lazy("webhook"),
     )
     body = models.TextField(gettext_lazy("sent"), blank=True)
     status = models.PositiveIntegerField(gettext_lazy("status of the answer"), null=True)
@@ -45,9 +49,17 @@ class WebhookCall(Delivery):
         constraints = [
             models.UniqueConstraint(fields=["event", "webhook"], name="automation_call_once")
         ]
+        indexes = [
+            *Delivery.Meta.indexes,
+            models.Index(fields=["webhook", "id"], name="automation_call_webhook"),
+        ]
 
     def __str__(self) -> str:
-        return f"{self.webhook} · {self.event.key}"
+        return str(self.webhook)
+
+    @property
+    def action(self) -> Webhook:
+        return self.webhook
 
     @property
     def identity(self) -> str:

@@ -2,6 +2,7 @@
 
 import datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.core.exceptions import ValidationError
 from django.db import models
@@ -11,7 +12,7 @@ from automation.events.actions import Action
 from automation.events.event import Event
 from automation.events.outbox import Delivery
 from automation.events.webhooks import addresses
-from automation.events.webhooks.signing import new_secret
+from automation.events.webhooks.signing import PREFIX, new_secret
 
 #: For so long calls are signed with the former secret, too: a receiver has time to take the new.
 BOTH_SECRETS = datetime.timedelta(days=1)
@@ -49,6 +50,15 @@ class Webhook(Action):
         verbose_name_plural = gettext_lazy("webhooks")
         ordering = ("name",)
         permissions = [("send_test_call", "Can send test calls")]
+
+    @property
+    def host(self) -> str:
+        """Whom it calls, as lists show it: an address may have a secret further on."""
+        return urlsplit(self.url).netloc
+
+    @property
+    def masked_secret(self) -> str:
+        return f"{PREFIX}…{self.secret[-4:]}"
 
     def clean(self) -> None:
         wrong: dict[str, Any] = {}
