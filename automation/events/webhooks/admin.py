@@ -21,6 +21,7 @@ from automation.events.models import Webhook, WebhookCall
 from automation.events.outbox import State
 from automation.events.webhooks import addresses
 from automation.events.webhooks.pages import pages
+from automation.rules.admin import in_words
 from automation.rules.definition_admin import Importable
 from automation.rules.forms import TextWithSuggestions
 from automation.rules.views import linked
@@ -134,14 +135,14 @@ class WebhookAdmin(Importable):
     def state(self, webhook: Webhook) -> str:
         if webhook.is_active:
             return state_badge("armed", _("active"))
-        badge = state_badge("paused", _("not active"))
-        if not webhook.off_reason:
-            return badge
-        return format_html('{}<br><span class="went-wrong">{}</span>', badge, webhook.off_reason)
+        return state_badge("paused", _("not active"))
 
-    @admin.display(description=_("calls"), ordering="url")
+    @admin.display(description=_("address"), ordering="url")
     def whom(self, webhook: Webhook) -> str:
-        return webhook.host
+        if not webhook.off_reason:
+            return webhook.host
+        reason = format_html('<br><span class="went-wrong">{}</span>', webhook.off_reason)
+        return format_html("{}{}", webhook.host, reason)
 
     @admin.display(description=_("last answer"))
     def last_answer(self, webhook: Any) -> str:
@@ -149,9 +150,10 @@ class WebhookAdmin(Importable):
             return "–"
         kind = {State.SENT: "sent", State.SENDING: "sending"}.get(webhook.last_state, "failed")
         badge = state_badge(kind, webhook.last_status or _("none"))
-        return format_html('{} <span class="quiet">{}</span>', badge, moment(webhook.last_at))
+        when = format_html('{} <span class="quiet">{}</span>', badge, moment(webhook.last_at))
+        return in_words(_("last answer"), when)
 
-    @admin.display(description=_("what it sends"))
+    @admin.display(description=_("text"))
     def look(self, webhook: Webhook) -> str:
         return format_html('<a href="{}">{}</a>', _page_of(webhook, "sends"), _("Look"))
 
@@ -175,7 +177,7 @@ def _page_of(webhook: Webhook, name: str) -> str:
 
 @admin.register(WebhookCall)
 class WebhookCallAdmin(ReadOnlyAdmin):
-    list_display = ("when", "what", "badge", "status", "took")
+    list_display = ("when", "what", "badge", "in_short")
     list_display_links = ("when", "what")
     list_filter = ("state", "webhook", "created_at")
     date_hierarchy = "created_at"
@@ -242,7 +244,13 @@ class WebhookCallAdmin(ReadOnlyAdmin):
     def identity(self, call: WebhookCall) -> str:
         return call.identity
 
-    @admin.display(description=_("took"), ordering="milliseconds")
+    @admin.display(description=_("answer"), ordering="status")
+    def in_short(self, call: WebhookCall) -> str:
+        if call.status is None:
+            return "–"
+        return in_words(_("answer"), f"{call.status}, {self.took(call)}")
+
+    @admin.display(description=_("took"))
     def took(self, call: WebhookCall) -> str:
         return "–" if call.milliseconds is None else _("%d ms") % call.milliseconds
 

@@ -43,8 +43,8 @@ class WebhookCall(Delivery):
 
     class Meta(Delivery.Meta):
         abstract = False
-        verbose_name = gettext_lazy("call")
-        verbose_name_plural = gettext_lazy("calls")
+        verbose_name = gettext_lazy("call of a webhook")
+        verbose_name_plural = gettext_lazy("calls of webhooks")
         ordering = ("-pk",)
         constraints = [
             models.UniqueConstraint(fields=["event", "webhook"], name="automation_call_once")
