@@ -4,6 +4,7 @@ import datetime
 import logging
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +17,10 @@ from automation.events.calling import ListenerCourier
 from automation.events.delivering import deliver
 from automation.events.dispatch import dotted_name, listeners
 from automation.events.models import EventRecord, ListenerCall
+from automation.events.tasks import ring_for_deliveries
 from tests import shop
+from tests.processes import Cluster
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.django_db
 
@@ -234,3 +238,38 @@ def test_two_functions_of_one_name_are_not_both_queued(queued: None):
         listeners.registered("x", other, queue=True),
     ):
         raise AssertionError("it was registered")
+
+
+# With a real cluster ----------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.django_db(transaction=True)
+def test_the_cluster_tells_listeners_and_again_when_a_worker_dies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    from tests.listening import listeners as theirs  # registers them here, too
+
+    heard_there = tmp_path / "heard"
+    monkeypatch.setenv("HEARD", str(heard_there))
+    cluster = Cluster(tmp_path / "cluster.log", DJANGO_SETTINGS_MODULE="tests.listening.settings")
+    cluster.start()
+    try:
+        happen("1", "2", group="tests_listening_quiet")
+        happen("3", group="tests_listening_killer")
+        killer = ListenerCall.objects.filter(listener=dotted_name(theirs.kill_the_worker_once))
+        trace = heard_there.with_suffix(".killed")
+        wait_until(trace.exists, message="The worker is killed")
+        # A minute's wait for the tick, and the end of the claim, without waiting.
+        killer.update(lease_until=timezone.now() - datetime.timedelta(seconds=1))
+        ListenerCall.objects.exclude(pk__in=killer).filter(state="sending").update(
+            lease_until=timezone.now() - datetime.timedelta(seconds=1)
+        )
+        ring_for_deliveries(timezone.now())
+        wait_until(lambda: not ListenerCall.objects.exclude(state="sent").exists(), 60)
+    finally:
+        cluster.stop()
+        print(cluster.log())
+    assert trace.read_text() == "and told again"
+    assert set(heard_there.read_text().split()) == {"1", "2", "3"}
+    assert killer.get().deaths == 1
