@@ -342,6 +342,19 @@ def test_a_call_of_a_listener_shows_its_error(admin_client: Client):
     assert admin_client.post(page(call), {"state": "sent"}).status_code == 403
 
 
+@pytest.mark.parametrize("model", [WebhookCall, ListenerCall])
+def test_people_decide_about_calls(admin_client: Client, receiver: Receiver, model: Any):
+    webhook(receiver.url)
+    with listeners.registered("cart_.*", stumble, queue=True):
+        happen("1")
+    call = model.objects.get()
+    assert "Cancel" in text(admin_client.get(page(call)))
+    decided = {"action": "cancel", "_selected_action": [call.pk], "confirmed": "1"}
+    admin_client.post(CALLS if model is WebhookCall else LISTENERS, decided)
+    call.refresh_from_db()
+    assert (call.state, call.reason) == ("cancelled", "Cancelled by admin.")
+
+
 def queries(client: Client, url: str) -> int:
     client.get(url)  # what is read once and kept, such as content types
     with CaptureQueriesContext(connection) as captured:

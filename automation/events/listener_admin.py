@@ -1,4 +1,4 @@
-"""What the cluster told to code, and what it has still to tell: to be read."""
+"""What the cluster told to code, and what it has still to tell."""
 
 from typing import Any
 
@@ -9,17 +9,19 @@ from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy as _
 
-from automation.events.admin import ReadOnlyAdmin, moment, state_badge
+from automation.events.admin import moment, state_badge
+from automation.events.delivery_admin import CauseFilter, DeliveryAdmin
 from automation.events.models import ListenerCall
 from automation.events.outbox import State
 from automation.rules.views import linked
 
 
 @admin.register(ListenerCall)
-class ListenerCallAdmin(ReadOnlyAdmin):
+class ListenerCallAdmin(DeliveryAdmin):
+    change_form_template = "admin/automation_events/delivery.html"
     list_display = ("when", "what", "badge")
     list_display_links = ("when", "what")
-    list_filter = ("state", ("listener", admin.AllValuesFieldListFilter), "created_at")
+    list_filter = ("state", CauseFilter, ("listener", admin.AllValuesFieldListFilter), "created_at")
     date_hierarchy = "created_at"
     search_fields = ("event__key", "listener")
     search_help_text = _("Search by the key of the event, or the name of the listener")
@@ -31,7 +33,7 @@ class ListenerCallAdmin(ReadOnlyAdmin):
     )  # fmt: skip
     readonly_fields = ("state_now", "the_event")
 
-    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """What has a meaning in the call's state."""
         unset = {"sent_at"} if obj and not obj.sent_at else set()
         if obj and obj.state != State.QUEUED:

@@ -14,7 +14,8 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy as _
 
 from automation.events import bulk
-from automation.events.admin import ReadOnlyAdmin, moment, state_badge
+from automation.events.admin import moment, state_badge
+from automation.events.delivery_admin import CauseFilter, DeliveryAdmin
 from automation.events.event import GROUP_LENGTH
 from automation.events.groups import made_groups, producers
 from automation.events.models import Webhook, WebhookCall
@@ -176,10 +177,11 @@ def _page_of(webhook: Webhook, name: str) -> str:
 
 
 @admin.register(WebhookCall)
-class WebhookCallAdmin(ReadOnlyAdmin):
+class WebhookCallAdmin(DeliveryAdmin):
+    change_form_template = "admin/automation_events/delivery.html"
     list_display = ("when", "what", "badge", "in_short")
     list_display_links = ("when", "what")
-    list_filter = ("state", "webhook", "created_at")
+    list_filter = ("state", CauseFilter, "webhook", "created_at")
     date_hierarchy = "created_at"
     search_fields = ("event__key",)
     search_help_text = _("Search by the key of the event")

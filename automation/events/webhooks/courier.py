@@ -48,16 +48,15 @@ class _Resting:
 
 class WebhookCourier(Courier):
     def __init__(self) -> None:
-        self._webhooks: dict[int, Webhook] = {}
         self._resting: dict[int, _Resting] = {}
 
     def begin(self, batch: Sequence[WebhookCall]) -> None:
         prefetch_related_objects(batch, "event")
         # Read anew for each batch: somebody may have switched one off since.
         chosen = {call.webhook_id for call in batch}
-        self._webhooks = Webhook.objects.non_polymorphic().in_bulk(chosen)
+        webhooks: dict[int, Any] = Webhook.objects.non_polymorphic().in_bulk(chosen)
         for call in batch:
-            call.webhook = self._webhooks[call.webhook_id]
+            call.webhook = webhooks[call.webhook_id]
 
     def prepare(self, delivery: WebhookCall) -> Prepared:
         now, webhook = timezone.now(), delivery.webhook

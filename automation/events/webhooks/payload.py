@@ -23,7 +23,7 @@ def body(
         data["recipient"] = event.recipient or None
         data["language"] = event.language or None
         data["context"] = event.context
-    said = {"type": event.group, "timestamp": _moment(recorded_at), "data": data}
+    said: dict[str, Any] = {"type": event.group, "timestamp": _moment(recorded_at), "data": data}
     if is_test:
         said["test"] = True
     return json.dumps(said, ensure_ascii=False, separators=(",", ":"), default=_as_text)
