@@ -1,12 +1,14 @@
 """Where webhooks call: nowhere inside, however it is spelled, and only as long as it takes."""
 
 import socket
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from automation.events.webhooks.addresses import NotFound, Refused, Target, look_up, read
+from automation.events.webhooks.checks import check_webhooks
 from automation.events.webhooks.posting import ANSWER_LENGTH, NoAnswer, post
 from tests.receiver import Receiver, certificate_for, saying
 
@@ -130,8 +132,42 @@ def test_a_name_that_nobody_has_is_told(monkeypatch):
         look_up(read("https://hook.example/"))
 
 
+def test_a_name_server_that_is_silent_is_not_waited_for(monkeypatch, settings):
+    over = threading.Event()
+    target = read("https://hook.example/")
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **options: over.wait(30))
+    settings.AUTOMATION = {"WEBHOOK_SECONDS": 0.1}
+    with pytest.raises(
+        NotFound, match="Where “hook.example” is could not be found out within 0.1 seconds."
+    ):
+        look_up(target)
+    over.set()
+
+
+@pytest.mark.parametrize(
+    ("values", "found"),
+    [
+        ({}, []),
+        ({"WEBHOOK_INSIDE_HOSTS": ("localhost:9000", "n8n.internal", "[::1]:80", "[::1]")}, []),
+        ({"WEBHOOK_INSIDE_HOSTS": ["n8n"]}, []),
+        ({"WEBHOOK_INSIDE_HOSTS": "localhost:9000"}, ["automation_events.E101"]),
+        ({"WEBHOOK_INSIDE_HOSTS": ("http://localhost",)}, ["automation_events.E101"]),
+        ({"WEBHOOK_INSIDE_HOSTS": ("localhost/x",)}, ["automation_events.E101"]),
+        ({"WEBHOOK_INSIDE_HOSTS": ("",)}, ["automation_events.E101"]),
+        ({"WEBHOOK_INSIDE_HOSTS": (9000,)}, ["automation_events.E101"]),
+        ({"WEBHOOK_INSIDE_HOSTS": ("localhost:port",)}, ["automation_events.E101"]),
+        ({"WEBHOOK_SECONDS": 31}, ["automation_events.E102"]),
+        ({"WEBHOOK_SECONDS": 90, "DELIVERY_LEASE": 600}, ["automation_events.E103"]),
+    ],
+)
+def test_settings_that_cannot_work_are_told(settings: Any, values: dict[str, Any], found: Any):
+    settings.AUTOMATION = values
+    assert [message.id for message in check_webhooks()] == found
+
+
 def test_a_host_is_opened_by_its_name_or_only_for_a_port(settings):
-    settings.AUTOMATION = {"WEBHOOK_INSIDE_HOSTS": ("127.0.0.1:9000", "[::1]")}
+    settings.AUTOMATION = {"WEBHOOK_INSIDE_HOSTS": ("127.0.0.1:9000", "[::1]", "LocalHost:80")}
+    assert read("http://LOCALHOST/").is_opened
     assert look_up(read("http://127.0.0.1:9000/")) == ["127.0.0.1"]
     assert look_up(read("http://[::1]:1234/")) == ["::1"]
     with pytest.raises(Refused):

@@ -12,6 +12,7 @@ class EventsConfig(AppConfig):
     def ready(self) -> None:
         from automation.events.schedule import ensure_tick, tick_signal
         from automation.events.tasks import ring_for_deliveries
+        from automation.events.webhooks import checks  # noqa: F401  (registers the system checks)
         from automation.events.webhooks.defined import register_kinds
 
         register_kinds()

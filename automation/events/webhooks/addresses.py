@@ -8,7 +8,11 @@ nothing.
 import ipaddress
 import re
 import socket
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
 from django.utils.encoding import iri_to_uri
@@ -52,7 +56,7 @@ class Target:
     @property
     def is_opened(self) -> bool:
         """Whether the settings allow it, wherever it is."""
-        opened = conf.get().WEBHOOK_INSIDE_HOSTS
+        opened = [host.lower() for host in conf.get().WEBHOOK_INSIDE_HOSTS]
         return self._bracketed in opened or self._with_port in opened
 
     @property
@@ -93,11 +97,29 @@ def read(url: str) -> Target:
     return target
 
 
-def look_up(target: Target) -> list[str]:
-    """The addresses to call for ``target``, in the order in which to try them. Raises
-    ``Refused`` if any of them is not public, and ``NotFound`` if there is none."""
+def is_opened_host(written: Any) -> bool:
+    """Whether the settings can open a host that is written like this."""
+    if not isinstance(written, str):
+        return False
     try:
-        found = _addresses(target, 0)
+        parts = urlsplit(f"//{written}")
+        return parts.netloc == written and _is_host(parts.hostname or "") and parts.port != 0
+    except ValueError:
+        return False
+
+
+def look_up(target: Target) -> list[str]:
+    """The addresses to call for ``target``, in the order in which to try them, within
+    ``WEBHOOK_SECONDS``. Raises ``Refused`` if any of them is not public, and ``NotFound`` if there
+    is none."""
+    seconds = conf.get().WEBHOOK_SECONDS
+    try:
+        found = _in_time(lambda: _addresses(target, 0), seconds)
+    except TimeoutError as error:
+        raise NotFound(
+            _("Where “%(host)s” is could not be found out within %(seconds)g seconds.")
+            % {"host": target.host, "seconds": seconds}
+        ) from error
     except OSError as error:
         raise NotFound(
             _("There is no host “%s”. Check how it is written.") % target.host
@@ -150,6 +172,21 @@ def _addresses(target: Target, flags: int) -> list[str]:
         target.host, target.port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP, flags=flags
     )
     return list(dict.fromkeys(str(place[0]) for *_kind, place in found))
+
+
+def _in_time(look: Callable[[], list[str]], seconds: float) -> list[str]:
+    """What ``look`` finds. The system's own look-up knows no end: if it takes longer than
+    ``seconds`` it is left to itself, and this raises ``TimeoutError``."""
+    looking: Future[list[str]] = Future()
+
+    def run() -> None:
+        try:
+            looking.set_result(look())
+        except Exception as error:
+            looking.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return looking.result(seconds)
 
 
 def _refuse_inside(target: Target, addresses: list[str]) -> None:
