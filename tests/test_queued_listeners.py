@@ -74,9 +74,16 @@ def calls(*columns: str) -> list[Any]:
 # Written down -----------------------------------------------------------------------------
 
 
-def test_a_queued_listener_is_told_in_the_cluster_and_not_where_it_is_recorded(queued: None):
-    happen("1", "2")
-    assert heard == []
+def test_a_queued_listener_is_told_in_the_cluster_and_not_where_it_is_recorded(
+    queued: None, django_capture_on_commit_callbacks: Any
+):
+    with (
+        listeners.registered("order_.*", hear_also),
+        django_capture_on_commit_callbacks(execute=True),
+    ):
+        happen("1", "2")
+    assert heard == ["also 1", "also 2"]
+    heard.clear()
     assert calls("listener", "state", "event__key") == [
         (f"{__name__}.hear", "queued", "1"), (f"{__name__}.hear", "queued", "2"),
     ]  # fmt: skip
@@ -165,6 +172,10 @@ def test_a_listener_that_fails_stops_no_other(queued: None):
         ("hear", "sent"), ("hear_also", "sent"), ("stumble", "queued"),
         ("break_the_database", "queued"),
     }  # fmt: skip
+    broken = ListenerCall.objects.filter(listener=dotted_name(break_the_database))
+    assert {reason.partition(":")[0] for (reason,) in broken.values_list("reason")} == {
+        "ValidationError"
+    }
 
 
 def test_one_that_is_no_longer_there_waits_for_its_release_and_then_fails(queued: None):
@@ -181,7 +192,8 @@ def test_one_that_is_no_longer_there_waits_for_its_release_and_then_fails(queued
 def test_a_name_in_the_database_runs_nothing_that_is_not_registered(queued: None):
     happen("1", now=timezone.now() - datetime.timedelta(hours=2))
     ListenerCall.objects.update(listener=dotted_name(hear_also))
-    tell_due()
+    with listeners.registered("other", hear_also):  # at once, not queued
+        tell_due()
     assert heard == []
     assert calls("state") == [("failed",)]
 

@@ -12,6 +12,7 @@ from email.utils import format_datetime
 from typing import Any
 
 import pytest
+import standardwebhooks
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
@@ -25,6 +26,7 @@ from automation.events.webhooks.signing import new_secret, signature
 from automation.rules import definitions
 from tests import shop
 from tests.receiver import Call, Receiver, saying
+from tests.test_webhook_addresses import names
 
 pytestmark = pytest.mark.django_db
 
@@ -155,6 +157,19 @@ def test_a_signature_is_the_one_that_the_reference_library_tests_with():
     assert signature(
         [secret], "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, b'{"test": 2432232314}'
     ) == ("v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=")
+
+
+def test_the_reference_library_takes_a_call_and_no_changed_one(receiver: Receiver):
+    stock = webhook(receiver.url)
+    happen("1", context={"name": "Zoë"})
+    call_due()
+    (call,) = receiver.received
+    library = standardwebhooks.Webhook(stock.secret)
+    assert library.verify(call.body, call.headers) == json.loads(call.body)
+    with pytest.raises(standardwebhooks.WebhookVerificationError):
+        library.verify(call.body.replace(b"cart_left", b"cart_lost"), call.headers)
+    with pytest.raises(standardwebhooks.WebhookVerificationError):
+        standardwebhooks.Webhook(new_secret()).verify(call.body, call.headers)
 
 
 def test_each_webhook_has_a_secret_of_32_random_bytes():
@@ -309,6 +324,27 @@ def test_an_address_that_leads_inside_by_now_fails_and_is_not_called(receiver: R
     assert (state, cause) == ("failed", "refused")
     assert reason.startswith("“127.0.0.1” leads to 127.0.0.1, an address inside of a network.")
     assert receiver.received == []
+
+
+def test_a_name_that_leads_inside_by_now_fails_and_is_not_called(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+):
+    webhook(f"http://hook.example:{receiver.port}/")
+    happen("1")
+    names(monkeypatch, **{"hook.example": ["127.0.0.1"]})
+    call_due()
+    ((state, cause, reason),) = calls("state", "cause", "reason")
+    assert (state, cause) == ("failed", "refused")
+    assert reason.startswith("“hook.example” leads to 127.0.0.1, an address inside of a network.")
+    assert receiver.received == []
+
+
+def test_a_name_that_is_not_known_now_is_asked_for_again_later(monkeypatch: pytest.MonkeyPatch):
+    webhook("https://nobody.invalid/")
+    happen("1", "2")
+    call_due()
+    said = "There is no host “nobody.invalid”. Check how it is written."
+    assert calls("state", "attempts", "reason") == [("queued", 1, said), ("queued", 0, said)]
 
 
 def test_a_worker_that_died_while_it_called_is_followed_by_another(receiver: Receiver):
