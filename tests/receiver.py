@@ -24,7 +24,8 @@ class Call:
 @dataclass
 class Receiver:
     """Listens on a free port of 127.0.0.1. ``status``, ``answer`` and ``headers`` are what it
-    says; ``statuses`` what it says first, one after the other."""
+    says; ``statuses`` what it says first, one after the other. With ``answers_after`` it does not
+    answer before that."""
 
     received: list[Call] = field(default_factory=list)
     status: int = 200
@@ -32,6 +33,7 @@ class Receiver:
     answer: bytes = b"thanks"
     headers: dict[str, str] = field(default_factory=dict)
     certificate: Path | None = None
+    answers_after: threading.Event | None = None
 
     def start(self) -> None:
         receiver = self
@@ -40,6 +42,8 @@ class Receiver:
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 receiver.received.append(Call(self.path, dict(self.headers), body))
+                if receiver.answers_after:
+                    receiver.answers_after.wait(30)
                 self.send_response(
                     receiver.statuses.pop(0) if receiver.statuses else receiver.status
                 )

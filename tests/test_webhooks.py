@@ -5,10 +5,12 @@ import datetime
 import hashlib
 import hmac
 import json
+import threading
 import uuid
 from collections.abc import Iterator
 from decimal import Decimal
 from email.utils import format_datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,14 +21,17 @@ from django.utils import timezone
 from automation.events import Event, record
 from automation.events.delivering import deliver
 from automation.events.models import EventRecord, Webhook, WebhookCall
+from automation.events.tasks import ring_for_deliveries
 from automation.events.webhooks import payload
 from automation.events.webhooks.courier import WebhookCourier, asked_pause, said
 from automation.events.webhooks.posting import Answer
 from automation.events.webhooks.signing import new_secret, signature
 from automation.rules import definitions
 from tests import shop
+from tests.processes import Cluster
 from tests.receiver import Call, Receiver, saying
 from tests.test_webhook_addresses import names
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.django_db
 
@@ -355,6 +360,39 @@ def test_a_worker_that_died_while_it_called_is_followed_by_another(receiver: Rec
     later = NOW + datetime.timedelta(days=9999, hours=1)
     assert WebhookCall.objects.sweep(later) == (1, 0)
     assert calls("state", "deaths") == [("queued", 1)]
+
+
+@pytest.mark.slow
+@pytest.mark.django_db(transaction=True)
+def test_a_call_that_died_with_its_cluster_comes_again_with_the_same_id(
+    receiver: Receiver, tmp_path: Path
+):
+    receiver.answers_after = never = threading.Event()
+    webhook(receiver.url)
+    cluster = Cluster(
+        tmp_path / "cluster.log",
+        DJANGO_SETTINGS_MODULE="tests.listening.settings",
+        INSIDE_HOST=receiver.host,
+    )
+    try:
+        cluster.start()
+        happen("1")
+        wait_until(lambda: receiver.received, message="The call comes")
+        cluster.kill()
+        receiver.answers_after = None
+        never.set()
+        cluster.start()
+        later = timezone.now() + datetime.timedelta(seconds=61)  # its claim is over
+        assert WebhookCall.objects.sweep(later) == (1, 0)
+        WebhookCall.objects.update(not_before=timezone.now())
+        ring_for_deliveries(timezone.now())
+        wait_until(lambda: calls("state", "deaths") == [("sent", 1)], message="It is sent")
+    finally:
+        cluster.stop()
+        print(cluster.log())
+    first, second = receiver.received
+    assert first.headers["webhook-id"] == second.headers["webhook-id"]
+    assert first.body == second.body
 
 
 # Its row ----------------------------------------------------------------------------------
