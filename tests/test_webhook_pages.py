@@ -167,6 +167,30 @@ def test_why_it_was_switched_off_is_shown(admin_client: Client, receiver: Receiv
         assert said in text(admin_client.get(address))
 
 
+@pytest.mark.parametrize(
+    ("status", "said"), [(200, ">200</span>"), (500, ">500</span>"), (None, ">none</span>")]
+)
+def test_the_list_shows_the_last_answer(
+    admin_client: Client, receiver: Receiver, status: int | None, said: str
+):
+    made = webhook(receiver.url)
+    happen("1")
+    call_due()
+    if status is None:
+        receiver.stop()
+    else:
+        receiver.status = status
+    happen("2")
+    call_due()
+    if status is None:
+        receiver.start()
+    happen("3")  # not tried yet
+    listed = text(admin_client.get(LIST))
+    assert said in listed
+    assert listed.count("state-sent") == (1 if status == 200 else 0)
+    assert made.calls.exclude(tried_at=None).count() == 2
+
+
 # The secret -------------------------------------------------------------------------------
 
 

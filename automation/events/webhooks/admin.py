@@ -61,9 +61,9 @@ class WebhookForm(forms.ModelForm):
 
 
 def _of_last_call(column: str) -> Subquery:
-    """Of the last call that had an answer, or should have had one."""
-    calls = WebhookCall.objects.filter(webhook=OuterRef("pk"), handed_at__isnull=False)
-    return Subquery(calls.order_by("-pk").values(column)[:1])
+    """Of the call that was tried last."""
+    calls = WebhookCall.objects.filter(webhook=OuterRef("pk"), tried_at__isnull=False)
+    return Subquery(calls.order_by("-tried_at").values(column)[:1])
 
 
 @admin.register(Webhook)
@@ -78,11 +78,11 @@ class WebhookAdmin(Importable):
     readonly_fields = ("signed_with", "switched_off")
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        return super().get_queryset(request).non_polymorphic().annotate(
-            last_state=_of_last_call("state"),
-            last_status=_of_last_call("status"),
-            last_at=_of_last_call("handed_at"),
-        )  # fmt: skip
+        webhooks = super().get_queryset(request).non_polymorphic()
+        if request.resolver_match and request.resolver_match.url_name.endswith("_changelist"):
+            names = {"last_state": "state", "last_status": "status", "last_at": "tried_at"}
+            webhooks = webhooks.annotate(**{to: _of_last_call(name) for to, name in names.items()})
+        return webhooks
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         first = ["name", "slug", "group", "is_active"]
@@ -147,7 +147,7 @@ class WebhookAdmin(Importable):
 
     @admin.display(description=_("last answer"))
     def last_answer(self, webhook: Any) -> str:
-        if webhook.last_state is None:
+        if webhook.last_at is None:
             return "–"
         kind = {State.SENT: "sent", State.SENDING: "sending"}.get(webhook.last_state, "failed")
         badge = state_badge(kind, webhook.last_status or _("none"))
@@ -189,8 +189,8 @@ class WebhookCallAdmin(DeliveryAdmin):
     list_per_page = 50
     ordering = ("-pk",)
     fields = (
-        "state_now", "the_webhook", "the_event", "created_at", "not_before", "sent_at", "attempts",
-        "identity", "status", "took", "answered", "said",
+        "state_now", "the_webhook", "the_event", "created_at", "tried_at", "not_before", "sent_at",
+        "attempts", "identity", "status", "took", "answered", "said",
     )  # fmt: skip
     readonly_fields = (
         "state_now", "the_webhook", "the_event", "identity", "took", "answered", "said",
@@ -198,10 +198,12 @@ class WebhookCallAdmin(DeliveryAdmin):
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         """What has a meaning in the call's state."""
-        unset = {name for name in ("sent_at", "status") if obj and not getattr(obj, name)}
-        if obj and obj.state != State.QUEUED:
+        unset = {
+            name for name in ("tried_at", "sent_at", "status") if obj and not getattr(obj, name)
+        }
+        if obj.state != State.QUEUED:
             unset.add("not_before")
-        if obj and obj.milliseconds is None:
+        if obj.milliseconds is None:
             unset |= {"took", "answered"}
         return [name for name in self.fields if name not in unset]
 

@@ -34,6 +34,8 @@ class WebhookCall(Delivery):
         related_name="calls",
         verbose_name=gettext_lazy("webhook"),
     )
+    #: Of the last attempt. ``handed_at`` is empty again while a call waits for the next one.
+    tried_at = models.DateTimeField(gettext_lazy("last tried at"), null=True)
     body = models.TextField(gettext_lazy("sent"), blank=True)
     status = models.PositiveIntegerField(gettext_lazy("status of the answer"), null=True)
     answer = models.TextField(gettext_lazy("answer"), blank=True)
@@ -51,7 +53,7 @@ class WebhookCall(Delivery):
         ]
         indexes = [
             *Delivery.Meta.indexes,
-            models.Index(fields=["webhook", "id"], name="automation_call_webhook"),
+            models.Index(fields=["webhook", "tried_at"], name="automation_call_tried"),
         ]
 
     def __str__(self) -> str:

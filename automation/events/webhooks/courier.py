@@ -69,15 +69,17 @@ class WebhookCourier(Courier):
             target = addresses.read(webhook.url)
             places = addresses.look_up(target)
         except addresses.Refused as error:
-            raise Fail(str(error), Cause.REFUSED) from error
+            raise Fail(str(error), Cause.REFUSED, tried_at=now) from error
         except addresses.NotFound as error:
             self._rest(webhook, str(error))
-            raise Later(str(error)) from error
+            raise Later(str(error), tried_at=now) from error
         record = delivery.event
         body = payload.body(
             record.as_event(), record.recorded_at, with_details=webhook.sends_details
         )
-        written = {"body": body, "status": None, "answer": "", "milliseconds": None}
+        written = {
+            "tried_at": now, "body": body, "status": None, "answer": "", "milliseconds": None,
+        }  # fmt: skip
         return _Ready(written, target=target, places=places)
 
     def hand_over(self, delivery: WebhookCall, prepared: _Ready) -> delivering.Answer:
