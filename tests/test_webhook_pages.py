@@ -1,7 +1,6 @@
 """The pages of webhooks, their calls and those of listeners: what they show and refuse."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -17,12 +16,11 @@ from automation.events import Event, record
 from automation.events.delivering import deliver
 from automation.events.dispatch import listeners
 from automation.events.models import ListenerCall, Webhook, WebhookCall
-from automation.events.webhooks.courier import WebhookCourier
 from tests import shop
 from tests.forms import errors, filled
 from tests.receiver import Receiver
 from tests.test_queued_listeners import stumble
-from tests.test_webhooks import happen, is_signed, webhook
+from tests.webhooks import call_due, happen, is_signed, webhook
 
 pytestmark = pytest.mark.django_db
 
@@ -30,15 +28,6 @@ ADD = "/admin/automation_events/webhook/add/"
 LIST = "/admin/automation_events/webhook/"
 CALLS = "/admin/automation_events/webhookcall/"
 LISTENERS = "/admin/automation_events/listenercall/"
-
-
-@pytest.fixture
-def receiver(settings: Any) -> Iterator[Receiver]:
-    server = Receiver()
-    server.start()
-    settings.AUTOMATION = {"WEBHOOK_INSIDE_HOSTS": (server.host,), "WEBHOOK_SECONDS": 5}
-    yield server
-    server.stop()
 
 
 def page(thing: Any, name: str = "change") -> str:
@@ -49,11 +38,6 @@ def page(thing: Any, name: str = "change") -> str:
 def text(answer: Any) -> str:
     assert answer.status_code == 200
     return str(answer.content.decode())
-
-
-def call_due() -> None:
-    with WebhookCourier() as courier:
-        deliver(WebhookCall.objects.claim(timezone.now()), courier)
 
 
 @pytest.fixture

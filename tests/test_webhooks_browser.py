@@ -1,19 +1,14 @@
 """Webhooks in a real browser, as an editor sets one up."""
 
 import json
-from collections.abc import Iterator
-from typing import Any
 
 import pytest
-from django.utils import timezone
 from playwright.sync_api import Page, expect
 
-from automation.events.delivering import deliver
 from automation.events.models import Webhook, WebhookCall
-from automation.events.webhooks.courier import WebhookCourier
 from tests import shop
 from tests.receiver import Receiver
-from tests.test_webhooks import happen, webhook
+from tests.webhooks import call_due, happen, webhook
 
 pytestmark = [
     pytest.mark.browser,
@@ -22,18 +17,10 @@ pytestmark = [
 ]
 
 
-@pytest.fixture
-def receiver(settings: Any) -> Iterator[Receiver]:
-    server = Receiver(answer=b"<script>document.title = 'attacked'</script>")
-    server.start()
-    settings.AUTOMATION = {"WEBHOOK_INSIDE_HOSTS": (server.host,)}
-    yield server
-    server.stop()
-
-
 def test_an_editor_sets_up_a_webhook_tries_it_and_takes_its_secret(
     superuser_page: Page, receiver: Receiver
 ):
+    receiver.answer = b"<script>document.title = 'attacked'</script>"
     shop.generator(group_template="cart_left")
     page = superuser_page
     page.goto("/admin/automation_events/webhook/add/")
@@ -63,8 +50,7 @@ def test_no_page_is_wider_than_a_phone(superuser_page: Page, receiver: Receiver)
     receiver.answer = b"x" * 2_000
     made = webhook(f"{receiver.url}/{'long' * 100}")
     happen("k" * 250, context={"long": "y" * 500}, recipient=f"{'a' * 200}@example.com")
-    with WebhookCourier() as courier:
-        deliver(WebhookCall.objects.claim(timezone.now()), courier)
+    call_due()
     call = WebhookCall.objects.get()
     superuser_page.set_viewport_size({"width": 375, "height": 800})
     wide = {}
