@@ -2,8 +2,10 @@
 
 from automation.events.actions import Action
 from automation.events.conditions import EventCondition
+from automation.events.heartbeat import Heartbeat
 from automation.events.listener_calls import ListenerCall
 from automation.events.records import EVENT_SHAPE, EventRecord, template_data
+from automation.events.tally import Tally
 from automation.events.webhooks.calls import WebhookCall
 from automation.events.webhooks.webhook import Webhook
 
@@ -12,7 +14,9 @@ __all__ = [
     "Action",
     "EventCondition",
     "EventRecord",
+    "Heartbeat",
     "ListenerCall",
+    "Tally",
     "Webhook",
     "WebhookCall",
     "template_data",
