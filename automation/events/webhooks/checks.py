@@ -23,7 +23,7 @@ def _wrong_hosts(hosts: Any) -> list[CheckMessage]:
         Error(
             f"AUTOMATION['WEBHOOK_INSIDE_HOSTS'] is no tuple of hosts: {hosts!r}.",
             hint='Write it as ("localhost:9000", "n8n.internal"), without https:// and paths.',
-            id="automation_events.E101",
+            id="automation_events.E201",
         )
     ]
 
@@ -38,7 +38,7 @@ def _wrong_times(times: conf.Settings) -> list[CheckMessage]:
                 "AUTOMATION['DELIVERY_LEASE'] is too short: a claim could run out while a webhook "
                 "is called.",
                 hint="Make it at least twice WEBHOOK_SECONDS.",
-                id="automation_events.E102",
+                id="automation_events.E202",
             )
         )
     timeout = getattr(settings, "Q_CLUSTER", {}).get("timeout")
@@ -47,7 +47,7 @@ def _wrong_times(times: conf.Settings) -> list[CheckMessage]:
             Error(
                 "Q_CLUSTER's timeout is too short: it would kill a worker that calls a webhook.",
                 hint="Make it longer than AUTOMATION's DELIVERY_SECONDS plus 2 × WEBHOOK_SECONDS.",
-                id="automation_events.E103",
+                id="automation_events.E203",
             )
         )
     return found
