@@ -266,3 +266,8 @@ class EventRecordAdmin(ExportMixin, ReadOnlyAdmin):
         if event.emptied_at is not None:
             return gettext("What was known of it was removed on %s.") % moment(event.emptied_at)
         return data_table(event.context)
+
+
+# They derive from what stands above.
+from automation.events import listener_admin as listener_admin  # noqa: E402
+from automation.events.webhooks import admin as webhook_admin  # noqa: E402, F401

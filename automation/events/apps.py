@@ -12,7 +12,7 @@ class EventsConfig(AppConfig):
     def ready(self) -> None:
         from automation.events import (
             backlog,
-            checks,  # noqa: F401  (registers the system checks)
+            checks,
             cluster_checks,  # noqa: F401
             cluster_health,
             database_health,
@@ -26,9 +26,12 @@ class EventsConfig(AppConfig):
         from automation.events.pruning import ring_for_pruning
         from automation.events.schedule import ensure_tick, tick_signal
         from automation.events.tasks import ring_for_deliveries
+        from automation.events.webhooks import checks as webhook_checks  # noqa: F401
+        from automation.events.webhooks.defined import register_kinds
 
         register_chores()
         register_traces()
+        register_kinds()
         tick_signal.connect(ring_for_deliveries, dispatch_uid="automation_events.deliveries")
         tick_signal.connect(ring_for_pruning, dispatch_uid="automation_events.pruning")
         tick_signal.connect(beat_with_tick, dispatch_uid="automation_events.heartbeat")

@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy
 
 from automation.events.housekeeping import Chore, chores, delete, steps
-from automation.events.models import EventRecord
+from automation.events.models import EventRecord, ListenerCall, WebhookCall
 from automation.events.outbox import Delivery, State, delivery_models
 
 #: A delivery in one of these will never go out by itself any more, and nobody has to decide
@@ -27,6 +27,11 @@ EMPTY: dict[str, Any] = {"context": {}, "recipient": "", "language": "", "time_z
 
 def register_chores() -> None:
     chores.register(Chore("events", gettext_lazy("what events knew"), None, empty_events, _events))
+    for model, name, label, days in (
+        (WebhookCall, "webhook_calls", gettext_lazy("calls of webhooks"), 90),
+        (ListenerCall, "listener_calls", gettext_lazy("calls of listeners"), 30),
+    ):
+        chores.register(delivery_chore(model, name, label, days))
     chores.register(
         Chore("queue_results", gettext_lazy("results of the queue"), 30, _forget_results, _results)
     )

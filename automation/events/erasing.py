@@ -23,7 +23,7 @@ from django.utils.translation import gettext_lazy
 
 from automation.events.erased import ErasedAddress, occurrences, spellings
 from automation.events.event import KEY_LENGTH, stored_key
-from automation.events.models import EventRecord
+from automation.events.models import EventRecord, ListenerCall, WebhookCall
 from automation.events.outbox import Cause, Delivery, State, delivery_models
 from automation.rules import plain
 
@@ -325,6 +325,10 @@ def register_traces() -> None:
             after=_after_events,
         )
     )
+    traces.register(
+        delivery_trace(WebhookCall, gettext_lazy("calls of webhooks"), ["body", "answer"])
+    )
+    traces.register(delivery_trace(ListenerCall, gettext_lazy("calls of listeners"), []))
     traces.register(
         Trace(
             LogEntry,

@@ -15,10 +15,10 @@ from django.db import router, transaction
 from django.utils import timezone
 
 from automation.events import bell, erased
-from automation.events.dispatch import call_listeners, listened_groups
+from automation.events.dispatch import call_listeners, listened_groups, listeners
 from automation.events.event import Event, stored_event
 from automation.events.inserting import insert_rows
-from automation.events.models import Action, EventRecord
+from automation.events.models import Action, EventRecord, ListenerCall
 from automation.rules import conf, plain
 
 logger = logging.getLogger(__name__)
@@ -97,7 +97,9 @@ class Writer:
             new = self._insert(dict(sorted(keyed.items()))) if keyed else []
             if new:
                 # Nothing goes out for somebody who was erased; what code does is its own matter.
-                self._route([(pk, event) for pk, event in new if event.key not in about_erased])
+                wanted = [(pk, event) for pk, event in new if event.key not in about_erased]
+                self._route(wanted)
+                self._queue_listeners(wanted)
                 self._tell_listeners([about_erased.get(event.key, event) for _pk, event in new])
         self.recording.new += len(new)
         self.written = [event for _pk, event in new]
@@ -158,6 +160,18 @@ class Writer:
                 self.now,
             )
             bell.ring(model, using=self.database)
+
+    def _queue_listeners(self, new: list[tuple[int, Event]]) -> None:
+        """Write down which queued listener is to be told of which event."""
+        hearing: dict[str, set[str]] = {}
+        for group in {event.group for _pk, event in new}:
+            for name in listeners.queued(group):
+                hearing.setdefault(name, set()).add(group)
+        for name, heard in sorted(hearing.items()):
+            told = ((pk, "") for pk, event in new if event.group in heard)
+            ListenerCall.enqueue(name, told, self.now)
+        if hearing:
+            bell.ring(ListenerCall, using=self.database)
 
     def _tell_listeners(self, new: list[Event]) -> None:
         groups = listened_groups({event.group for event in new})

@@ -39,6 +39,10 @@ class Settings:
     KEEP_DAYS: Mapping[str, int | None] = field(default_factory=dict)
     #: When what is older goes, each day, by the clock of TIME_ZONE; empty: never by itself.
     PRUNE_AT: str = "03:30"
+    #: For how long one call of a webhook may take from beginning to end.
+    WEBHOOK_SECONDS: int = 15
+    #: Hosts inside of the network that webhooks may call: "localhost:9000", "n8n.internal".
+    WEBHOOK_INSIDE_HOSTS: tuple[str, ...] = ()
 
 
 def configured() -> dict[str, Any]:
