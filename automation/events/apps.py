@@ -12,7 +12,7 @@ class EventsConfig(AppConfig):
     def ready(self) -> None:
         from automation.events import (
             backlog,
-            checks,
+            checks,  # noqa: F401
             cluster_checks,  # noqa: F401
             cluster_health,
             database_health,
