@@ -258,6 +258,10 @@ def test_every_number_leads_to_the_list_of_just_these(now, admin_client):
         page = admin_client.get(finding.url)
         shown[finding.what] = page.context["cl"].result_count
     assert shown == {
+        "Calls of listeners: 0 due, 0 for later": 0,
+        "Calls of listeners: 0 sent today": 0,
+        "Calls of webhooks: 0 due, 0 for later": 0,
+        "Calls of webhooks: 0 sent today": 0,
         "Messages: 1 due, 2 for later": 3,
         "Messages: 1 due, the first for 20 minutes": 1,
         "Messages: 2 to be tried again, for example after: 451": 2,

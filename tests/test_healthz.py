@@ -9,6 +9,7 @@ from django.utils import timezone
 from django_q.models import Schedule
 
 from automation.events import heartbeat
+from automation.events.outbox import delivery_models
 from automation.events.schedule import TICK_NAME
 from tests.test_health import messages
 
@@ -70,5 +71,5 @@ def test_what_waits_for_long_is_a_no():
 
 @BOTH
 def test_it_asks_few_questions(path, django_assert_max_num_queries):
-    with django_assert_max_num_queries(5):
+    with django_assert_max_num_queries(3 + len(delivery_models())):
         answer(path)
