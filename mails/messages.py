@@ -4,18 +4,24 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
 from django.db import models
+from django.utils import timezone
 from django.utils.translation import gettext_lazy
 
 from automation.events.delivering import Courier
 from automation.events.outbox import Delivery, DeliveryQuerySet
+from mails.accounts import called, without_way_out
 from mails.mail import Mail
 from mails.versions import Version
 
 
 class MessageQuerySet(DeliveryQuerySet):
     def due(self, now: Any) -> Self:
-        """Messages of a mail that was switched off wait until it is switched on again."""
-        return super().due(now).filter(mail__is_active=True)
+        """Messages of a mail that was switched off wait until it is switched on again; those
+        of an account that is stopped wait without being claimed for nothing."""
+        due = super().due(now).filter(mail__is_active=True)
+        # A moment that is to come does not end a stop that is now.
+        stopped = without_way_out(min(now, timezone.now()))
+        return due.exclude(mail__account__in=called(stopped)) if stopped else due
 
 
 class Message(Delivery):
@@ -45,6 +51,18 @@ class Message(Delivery):
         gettext_lazy("headers as sent"), default=dict, blank=True, db_default={}
     )
 
+    # Which account it went out by, written with the intent.
+    account = models.CharField(
+        gettext_lazy("sent by"), max_length=100, blank=True, default="", db_default=""
+    )
+    # How a provider calls it.
+    provider_id = models.CharField(max_length=255, blank=True, default="", db_default="")
+    # When a provider that knows a request which comes twice first gave no answer. It means
+    # something only while the message is tried again.
+    in_doubt_since = models.DateTimeField(null=True, editable=False)
+    # When it is this message's turn among those to its domain.
+    slot_at = models.DateTimeField(null=True, editable=False)
+
     objects = MessageQuerySet.as_manager()  # type: ignore[misc]
 
     class Meta(Delivery.Meta):
@@ -52,6 +70,15 @@ class Message(Delivery):
         verbose_name = gettext_lazy("message")
         verbose_name_plural = gettext_lazy("messages")
         ordering = ("-pk",)
+        indexes = [
+            *Delivery.Meta.indexes,
+            # Few rows have one: those that went out by a provider.
+            models.Index(
+                fields=["provider_id"],
+                name="message_provider",
+                condition=models.Q(provider_id__gt=""),
+            ),
+        ]
         constraints = [
             models.UniqueConstraint(
                 fields=["event", "mail", "recipient"], name="mails_message_once"

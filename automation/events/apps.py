@@ -10,9 +10,11 @@ class EventsConfig(AppConfig):
     verbose_name = _("Events")
 
     def ready(self) -> None:
+        from automation.events import pacing
         from automation.events.schedule import ensure_tick, tick_signal
         from automation.events.tasks import ring_for_deliveries
 
         tick_signal.connect(ring_for_deliveries, dispatch_uid="automation_events.deliveries")
+        tick_signal.connect(pacing.forget, dispatch_uid="automation_events.pacing")
         post_migrate.connect(ensure_tick, sender=self)
         autodiscover_modules("listeners")

@@ -2,6 +2,7 @@
 
 from automation.events.actions import Action
 from automation.events.conditions import EventCondition
+from automation.events.pacing import Pace
 from automation.events.records import EVENT_SHAPE, EventRecord, template_data
 
 __all__ = [
@@ -9,5 +10,6 @@ __all__ = [
     "Action",
     "EventCondition",
     "EventRecord",
+    "Pace",
     "template_data",
 ]
