@@ -157,7 +157,8 @@ class SmtpConnection(Connection):
         try:
             sender = sanitize_address(email.from_email, encoding)
             recipients = [sanitize_address(each, encoding) for each in email.recipients()]
-            content = _DOT.sub(b"..", email.message().as_bytes(linesep="\r\n"))
+            message: Any = email.message()
+            content = _DOT.sub(b"..", message.as_bytes(linesep="\r\n"))
             refused = self._before_the_message(sender, recipients, len(content))
         except (UnicodeError, smtplib.SMTPNotSupportedError) as error:
             self._start_anew()
@@ -244,12 +245,13 @@ def connect(backend: Any) -> Connection:
     """A connection by ``backend``, which is not open yet."""
     from mails import providers
 
-    kind = type(backend)
     if providers.is_provider(backend):
         return providers.ProviderConnection(backend)
     # One that sends in its own way (it signs what it sends, say) is left to do so.
-    own = (kind.send_messages, getattr(kind, "_send", None))
-    django = (smtp.EmailBackend.send_messages, smtp.EmailBackend._send)
+    own, django = (
+        (getattr(kind, "send_messages", None), getattr(kind, "_send", None))
+        for kind in (type(backend), smtp.EmailBackend)
+    )
     return SmtpConnection(backend) if own == django else Connection(backend)
 
 

@@ -94,6 +94,8 @@ class ProviderConnection(Connection):
         if any(address.casefold() in first for address in refused):
             said = _("The provider refuses this address.")
             raise Fail(said, Cause.REFUSED, provider_id=provider_id)
+        if not provider_id and "unknown" in (status.status or ()):
+            raise Unknown(_("The provider did not say whether it takes it."))
         note = _("Without a copy to: %s") % ", ".join(refused) if refused else ""
         return Sent(note, provider_id)
 
