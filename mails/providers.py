@@ -77,6 +77,9 @@ class ProviderConnection(Connection):
             raise Fail(_first_line(error), Cause.REFUSED) from error
         except ImproperlyConfigured as error:
             raise Trouble(Meaning.US, _first_line(error)) from error
+        except Exception as error:  # an answer that django-anymail does not understand, say
+            self.close()
+            self._in_doubt(_first_line(error), error)
         if not sent:
             raise Fail(_("The mail server took no message and gave no reason."), Cause.REFUSED)
         return self._sent(email)

@@ -8,7 +8,6 @@ import time
 from dataclasses import dataclass, field
 from email.message import EmailMessage
 from functools import cached_property
-from typing import Any
 
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
@@ -74,25 +73,25 @@ class SmtpServer:
     ``answers``: the answer at a stage (``"EHLO"``, ``"MAIL"``, ``"RCPT"``, ``"DATA"``, ``"END"``),
     for all, or by the address that is asked for (``("RCPT", "a@example.com")``). ``DROP`` instead
     of an answer: the connection ends. ``EHLO`` is followed by ``HELO``, which gets the same.
-    ``users``: names and passwords that can log in; ``None``: nobody can.
     ``knows_utf8``: whether it takes addresses in any letters.
     ``slow``: so many seconds pass before each answer to a mail's content.
     ``refuse_with``: the answer to every mail's content, as "451 Come back later".
     ``hang_up_on``: mails to these are accepted, and the connection ended without an answer.
     ``hang_up_after``: the connection is ended after every so many mails.
     ``refuse_sender``: the answer to ``MAIL FROM``.
+    ``refuse_login``: no name and password are right; else all are.
     ``refuse_recipients``: the answer to ``RCPT TO`` for some addresses.
     """
 
     received: list[Received] = field(default_factory=list)
     accepted_at: list[float] = field(default_factory=list)
     answers: dict[str | tuple[str, str], str] = field(default_factory=dict)
-    users: dict[str, str] | None = None
     slow: float = 0
     knows_utf8: bool = True
     refuse_with: str | None = None
     refuse_sender: str | None = None
     refuse_recipients: dict[str, str] = field(default_factory=dict)
+    refuse_login: bool = False
     hang_up_after: int = 0
     hang_up_on: set[str] = field(default_factory=set)
     host: str = "127.0.0.1"
@@ -108,17 +107,14 @@ class SmtpServer:
         if not self.port:
             with socket.create_server((self.host, 0)) as free:
                 self.port = free.getsockname()[1]
-        login = {
-            "authenticator": self._knows,
-            "auth_require_tls": False,
-        }
         self._controller = _Controller(
             self,
             hostname=self.host,
             port=self.port,
             enable_SMTPUTF8=self.knows_utf8,
             ready_timeout=20,
-            **(login if self.users is not None else {}),
+            authenticator=self._log_in,
+            auth_require_tls=False,
         )
         self._controller.start()
 
@@ -126,16 +122,8 @@ class SmtpServer:
         """Nothing answers at the port any more. Does nothing if it is stopped already."""
         self._controller.stop(no_assert=True)
 
-    def _knows(
-        self,
-        server: SMTP,
-        session: Session,
-        envelope: Envelope,
-        mechanism: str,
-        data: Any,
-    ) -> AuthResult:
-        known = (self.users or {}).get(data.login.decode()) == data.password.decode()
-        return AuthResult(success=known, handled=False)
+    def _log_in(self, *login: object) -> AuthResult:
+        return AuthResult(success=not self.refuse_login, handled=False)
 
     def answer(self, server: SMTP, stage: str, address: str = "") -> str | None:
         """What is to be said instead of yes."""

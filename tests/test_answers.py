@@ -263,16 +263,14 @@ def test_dots_at_the_beginning_of_lines_arrive(smtp_server: SmtpServer):
 
 
 def test_a_wrong_password_stops_the_account(smtp_server: SmtpServer, settings: Any):
-    smtp_server.stop()
-    smtp_server.users = {"shop": "right"}
-    smtp_server.start()
+    smtp_server.refuse_login = True
     settings.EMAIL_HOST_USER, settings.EMAIL_HOST_PASSWORD = "shop", "wrong"
     queue("a@example.com")
     deliver_due()
     ((state, reason),) = messages()
     assert state == State.QUEUED
     assert reason.startswith("The mail server cannot be used: 535 ")
-    settings.EMAIL_HOST_PASSWORD = "right"
+    smtp_server.refuse_login = False
     Account.objects.update(stopped_until=timezone.now())
     Message.objects.update(not_before=timezone.now())
     deliver_due()

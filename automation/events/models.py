@@ -2,14 +2,18 @@
 
 from automation.events.actions import Action
 from automation.events.conditions import EventCondition
+from automation.events.heartbeat import Heartbeat
 from automation.events.pacing import Pace
 from automation.events.records import EVENT_SHAPE, EventRecord, template_data
+from automation.events.tally import Tally
 
 __all__ = [
     "EVENT_SHAPE",
     "Action",
     "EventCondition",
     "EventRecord",
+    "Heartbeat",
     "Pace",
+    "Tally",
     "template_data",
 ]
