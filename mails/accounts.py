@@ -115,6 +115,19 @@ class Account(models.Model):
             for name, value in _GOING.items():
                 setattr(self, name, value)
 
+    def resume(self, now: datetime.datetime) -> bool:
+        """A person says that it shall be tried again now, with what waits for just that."""
+        from automation.events.outbox import State
+        from mails.models import Message
+
+        until = self.stopped_until
+        if until is None or not self._still().update(stopped_until=now):
+            return False
+        self.stopped_until = now
+        # They were put off until exactly then.
+        Message.objects.filter(state=State.QUEUED, not_before=until).update(not_before=now)
+        return True
+
     def count(self, sent: int, now: datetime.datetime) -> None:
         """So many more were sent by it."""
         today = timezone.localdate(now)

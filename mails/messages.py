@@ -56,7 +56,13 @@ class Message(Delivery):
         gettext_lazy("sent by"), max_length=100, blank=True, default="", db_default=""
     )
     # How a provider calls it.
-    provider_id = models.CharField(max_length=255, blank=True, default="", db_default="")
+    provider_id = models.CharField(
+        gettext_lazy("the provider's own name for it"),
+        max_length=255,
+        blank=True,
+        default="",
+        db_default="",
+    )
     # When a provider that knows a request which comes twice first gave no answer. It means
     # something only while the message is tried again.
     in_doubt_since = models.DateTimeField(null=True, editable=False)
