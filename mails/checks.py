@@ -19,7 +19,7 @@ def check_times(**kwargs: Any) -> list[CheckMessage]:
         return []  # told by a check of its own
     times = conf.get()
     found: list[CheckMessage] = []
-    patience = settings.EMAIL_TIMEOUT or 60
+    patience = mailers.patience()
     if 2 * patience > times.DELIVERY_LEASE:
         found.append(
             Error(

@@ -93,6 +93,12 @@ def mailers() -> list[Mailer]:
     return [found for found in map(mailer, names()) if found is not None]
 
 
+def patience() -> float:
+    """For how long a server may take over an answer, of all accounts, in seconds."""
+    given = [each.get("OPTIONS", {}).get("timeout") for each in _configured().values()]
+    return max(settings.EMAIL_TIMEOUT or 60, *(each for each in given if each), 0)
+
+
 def ways(name: str) -> Iterator[Mailer]:
     """The account of this name, its fallback, the fallback of that, each once."""
     seen: set[str] = set()

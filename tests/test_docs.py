@@ -127,13 +127,16 @@ def test_the_kinds_of_field_are_explained():
 
 
 def test_every_setting_stands_in_its_table_with_its_default():
-    rows = [f"| `{field.name}` | `{field.default!r}` |" for field in dataclasses.fields(Settings)]
+    defaults = dataclasses.asdict(Settings())
+    rows = [f"| `{name}` | `{default!r}` |" for name, default in defaults.items()]
     assert [row for row in rows if row not in document("settings.md")] == []
 
 
 def test_every_variable_of_the_environment_is_explained():
     settings = (ROOT / "automation" / "settings.py").read_text()
     read = set(re.findall(r'\benv\.\w+\(\s*"(\w+)"', settings)) | {"PORT", "MAIL_PORT"}
+    # Those of each e-mail account, and of the default one without its name.
+    read |= set(re.findall(r'\benv\.\w+\(f"(\w+)\{suffix\}"', settings))
     table = set(re.findall(r"^\| `(\w+)` \|", (ROOT / "README.md").read_text(), re.M))
     assert table == read
 
