@@ -1,5 +1,8 @@
 """Messages: the outbox of mails, and their history."""
 
+import datetime
+import math
+import random
 from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
@@ -11,7 +14,11 @@ from automation.events.delivering import Courier
 from automation.events.outbox import Delivery, DeliveryQuerySet
 from mails.accounts import called, without_way_out
 from mails.mail import Mail
+from mails.mailers import Mailer, mailers, names
 from mails.versions import Version
+
+#: A worker takes so many seconds' worth of an account that has a rate.
+STRETCH = 10
 
 
 class MessageQuerySet(DeliveryQuerySet):
@@ -22,6 +29,27 @@ class MessageQuerySet(DeliveryQuerySet):
         # A moment that is to come does not end a stop that is now.
         stopped = without_way_out(min(now, timezone.now()))
         return due.exclude(mail__account__in=called(stopped)) if stopped else due
+
+    def claim(self, now: datetime.datetime, limit: int | None = None) -> list[Any]:
+        """A batch of one account, whichever it is: what waits for a slow one, or has waited
+        for long, holds up none of another. Of one with a rate only some seconds' worth."""
+        known: list[Mailer | None] = list(mailers())
+        if len(known) == 1:
+            return super().claim(now, _most(known[0], limit))
+        random.shuffle(known)
+        for account in [*known, None]:  # None: those whose account is gone
+            named = {"mail__account__in": called([account.name] if account else ["", *names()])}
+            theirs = self.filter(**named) if account else self.exclude(**named)
+            if batch := DeliveryQuerySet.claim(theirs, now, _most(account, limit)):
+                return batch
+        return []
+
+
+def _most(account: Mailer | None, limit: int | None) -> int | None:
+    if account is None or account.rate is None:
+        return limit
+    worth = max(math.ceil(account.rate * STRETCH), 1)
+    return min(worth, limit or worth)
 
 
 class Message(Delivery):

@@ -32,12 +32,11 @@ class Politeness:
     def __init__(self) -> None:
         self._accounts: dict[str, Slots] = {}
         self._domains: dict[tuple[str, str], Slots] = {}
-        self._put_off: Counter[str] = Counter()
+        self._put_off: dict[str, datetime.datetime] = {}
         self._to_come: Counter[str] = Counter()
 
     def begin(self, batch: Iterable[Message]) -> None:
         self._to_come = Counter(domain_of(message.recipient) for message in batch)
-        self._put_off.clear()
 
     def slot(self, mailer: Mailer, message: Message, now: datetime.datetime) -> datetime.datetime:
         """When ``message`` may go out by ``mailer``, in a moment at the latest. Raises ``Wait``
@@ -50,13 +49,12 @@ class Politeness:
         slot, is_mine = self._accounts[mailer.name].take(now, PATIENCE)
         if is_mine:
             return slot
-        behind = self._put_off[mailer.name] / mailer.rate
-        self._put_off[mailer.name] += 1
+        # Behind those that were put off before it.
+        if last := self._put_off.get(mailer.name):
+            slot = max(slot, last + datetime.timedelta(seconds=1 / mailer.rate))
+        self._put_off[mailer.name] = slot
         said = _("%(account)s sends %(rate)s messages a second, and others are before this one.")
-        raise Wait(
-            said % {"account": mailer, "rate": _number(mailer.rate)},
-            slot + datetime.timedelta(seconds=behind),
-        )
+        raise Wait(said % {"account": mailer, "rate": _number(mailer.rate)}, slot)
 
     def _domain(self, mailer: Mailer, message: Message, now: datetime.datetime) -> None:
         domain = domain_of(message.recipient)

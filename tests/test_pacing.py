@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from automation.events import pacing
+from automation.events import Event, pacing, record
 from automation.events.models import Pace
 from automation.events.pacing import Slots, reserve
 from mails.models import Message
@@ -94,6 +94,19 @@ def test_a_slow_account_puts_messages_off_to_different_times(
     first, second, third = Message.objects.order_by("pk").values_list("not_before", flat=True)[1:]
     assert (second - first, third - second) == (seconds(10), seconds(10))
     assert set(Message.objects.values_list("attempts", flat=True)) == {1, 0}
+
+
+@pytest.mark.django_db
+def test_what_waits_for_a_slow_account_holds_up_no_other(settings: Any):
+    settings.MAILERS = {"news": {"BACKEND": "django.core.mail.backends.locmem.EmailBackend"}}
+    settings.AUTOMATION = {"ACCOUNTS": {"news": {"RATE": 0.5}}}
+    queue(*(f"{n}@example.com" for n in range(60)), slug="newsletter", account="news")
+    shop.mail(slug="receipt", group="receipt")
+    record([Event("receipt", str(n), recipient=f"{n}@example.com") for n in range(3)])
+    batches = []
+    while batch := Message.objects.claim(timezone.now()):
+        batches.append((batch[0].mail.slug, len(batch)))
+    assert sorted(batches) == [("newsletter", 5)] * 12 + [("receipt", 3)]
 
 
 # A domain ---------------------------------------------------------------------------------
