@@ -29,6 +29,7 @@ from automation.events.delivering import (
     Unknown,
     Wait,
 )
+from automation.events.erased import Erased
 from automation.events.event import Event
 from automation.events.outbox import Cause
 from automation.rules.templating import TemplateError
@@ -41,7 +42,7 @@ from mails.content import Content
 from mails.lines import Line
 from mails.mailers import Mailer, mailer, ways
 from mails.models import Account, Mail, Message, Version
-from mails.obstacles import incomplete, unreachable
+from mails.obstacles import erased, incomplete, unreachable
 from mails.parts import FileUnreachable
 from mails.politeness import Politeness
 from mails.providers import KNOWN_FOR
@@ -71,6 +72,7 @@ class Post(Courier):
         self._states: dict[tuple[str, str], Account] = {}
         self._versions: dict[int, tuple[Version, Content]] = {}
         self._politeness = Politeness()
+        self._erased = Erased()
 
     def __exit__(
         self,
@@ -94,9 +96,12 @@ class Post(Courier):
         for line in self._lines.values():
             line.take_states(self._states)
         self._politeness.begin(batch)
+        self._erased = Erased(message.recipient for message in batch)
 
     def prepare(self, delivery: Message) -> PreparedMessage:
         mail, event = delivery.mail, delivery.event.as_event()
+        if reason := erased(delivery.recipient, self._erased):
+            raise Skip(reason, Cause.ERASED)
         if reason := unreachable(mail, event, delivery.recipient):
             raise Skip(reason, Cause.BAD_ADDRESS if delivery.recipient else Cause.NO_ADDRESS)
         # Nothing is rendered for a server out of reach.
@@ -146,7 +151,8 @@ class Post(Courier):
             rendered = mail.render(event, content=content)
             if reason := incomplete(content, rendered):
                 raise Skip(reason, Cause.INCOMPLETE)
-            whom = _from(envelope(mail, content, event, delivery.recipient), by, sender, mail)
+            whom = envelope(mail, content, event, delivery.recipient, self._erased)
+            whom = _from(whom, by, sender, mail)
             email = build(rendered, whom, message_id(delivery.uuid), files=content.attachments)
             email.message()  # A header that cannot be written is found now, not at the hand-over.
         except FileUnreachable as error:

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('automation_events', '0005_pace'),
+        ('automation_events', '0007_pace'),
         ('mails', '0005_message_decisions'),
     ]
 

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('automation_events', '0004_tally'),
+        ('automation_events', '0006_webhooks_and_queued_listeners'),
     ]
 
     operations = [
