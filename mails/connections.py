@@ -56,6 +56,8 @@ class Connection:
     def __init__(self, backend: Any) -> None:
         self.backend = backend
         self._is_open = False
+        #: How often the server has ended the connection since it last took a message.
+        self._goodbyes = 0
 
     def open(self) -> None:
         """Raises ``Trouble``. Does nothing if it is open."""
@@ -101,6 +103,7 @@ class Connection:
             raise unanswered(error) from error
         if not sent:
             raise Fail(_("The mail server took no message and gave no reason."), Cause.REFUSED)
+        self._goodbyes = 0
         return Sent()
 
     def _open(self) -> None:
@@ -125,6 +128,10 @@ class Connection:
         # knows where in the conversation we are.
         if code == 421 or not 400 <= code < 600:
             self.close()
+            self._goodbyes += 1
+            if self._goodbyes > 1 and found is Meaning.LATER:
+                # It is not about this message: a server that wants to be left alone.
+                raise Trouble(Meaning.AWAY, reason)
         match found:
             case Meaning.LATER:
                 raise Later(reason)
@@ -168,6 +175,7 @@ class SmtpConnection(Connection):
             said = _("The connection broke before the message was handed over: %s") % words(error)
             raise Later(said) from error
         self._the_message(content)
+        self._goodbyes = 0
         return Sent(_("Without a copy to: %s") % ", ".join(refused) if refused else "")
 
     def _before_the_message(self, sender: str, recipients: list[str], size: int) -> list[str]:

@@ -32,6 +32,7 @@ from automation.events.delivering import (
 from automation.events.erased import Erased
 from automation.events.event import Event
 from automation.events.outbox import Cause
+from automation.rules import conf
 from automation.rules.templating import TemplateError
 from mails import accounts
 from mails.addresses import read
@@ -137,6 +138,8 @@ class Post(Courier):
         except Fail:
             line.works(prepared.sender)  # it talks to us
             raise
+        except Later as later:
+            raise _still_in_doubt(delivery, later) from later
         line.works(prepared.sender, sent=1)
         note = " ".join(filter(None, (prepared.note, sent.note)))
         written = {"provider_id": sent.provider_id} if sent.provider_id else {}
@@ -224,6 +227,16 @@ def _ways(delivery: Message) -> list[Mailer]:
         known = mailer(delivery.account)
         return [known] if known else []
     return list(ways(delivery.mail.account))
+
+
+def _still_in_doubt(delivery: Message, later: Later) -> Outcome:
+    """What becomes of a message that is to be tried again, if the provider may have it: the
+    first time counts, and after the last attempt nobody knows."""
+    if delivery.in_doubt_since is not None and delivery.attempts > 1:
+        later.written["in_doubt_since"] = delivery.in_doubt_since
+    if "in_doubt_since" in later.written and delivery.attempts >= conf.get().DELIVERY_ATTEMPTS:
+        return Unknown(later.reason)
+    return later
 
 
 def _from(whom: Envelope, by: Mailer, sender: str, mail: Mail) -> Envelope:

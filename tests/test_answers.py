@@ -102,6 +102,19 @@ def test_a_temporary_answer_at_any_stage_is_later_for_this_message_only(
     assert messages() == [("sent", "")]
 
 
+def test_a_server_that_ends_one_connection_after_the_other_is_left_alone(
+    smtp_server: SmtpServer,
+):
+    smtp_server.answers["MAIL"] = "421 4.7.0 Too many messages"
+    queue(*(f"{n}@example.com" for n in range(9)))
+    deliver_due()
+    assert smtp_server.connections == 2
+    assert [state for state, _reason in messages()] == ["queued"] * 9
+    assert list(Message.objects.order_by("pk").values_list("attempts", flat=True)) == [1] + [0] * 8
+    assert account().refusals == 0
+    assert account().stopped_at is not None
+
+
 @pytest.mark.parametrize("code", [550, 552, 553, 554])
 @pytest.mark.parametrize("stage", ["RCPT", "DATA", "END"])
 def test_a_permanent_answer_fails_this_message_and_the_line_goes_on(

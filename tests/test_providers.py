@@ -131,6 +131,28 @@ def test_one_that_the_provider_would_no_longer_know_is_unknown(resend: Provider)
     assert messages() == [("sent", "")]
 
 
+def test_the_first_time_without_an_answer_counts(resend: Provider):
+    resend.answers = [(HANG_UP, None, {}), (HANG_UP, None, {}), (429, {"message": "Slowly"}, {})]
+    queue("a@example.com")
+    deliver_due()
+    first = Message.objects.get().in_doubt_since
+    for _time in range(2):
+        due_again()
+    assert Message.objects.get().in_doubt_since == first
+    assert [state for state, _reason in messages()] == ["queued"]
+
+
+def test_one_that_may_be_there_is_unknown_and_not_failed_after_the_last_attempt(
+    resend: Provider, settings: Any
+):
+    settings.AUTOMATION = {"DELIVERY_ATTEMPTS": 2}
+    resend.answers = [(HANG_UP, None, {}), (429, {"message": "Slowly"}, {})]
+    queue("a@example.com")
+    deliver_due()
+    due_again()
+    assert messages() == [("unknown", "429 Slowly")]
+
+
 @pytest.mark.parametrize("status", [408, 429, 500, 503])
 def test_a_provider_that_has_no_time_is_asked_later(postmark: Provider, status: int):
     postmark.answers = [(status, {"Message": "Later"}, {})]
