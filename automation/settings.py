@@ -1,6 +1,7 @@
 """The Flint site's settings. Everything that differs between machines comes
 from the environment; README.md lists the variables."""
 
+import os
 from pathlib import Path
 
 import environ
@@ -101,7 +102,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # The product -------------------------------------------------------------
 
-AUTOMATION = {
+AUTOMATION: dict[str, object] = {
     "SITE_URL": env.str("SITE_URL", default=""),
     "METRICS_TOKEN": env.str("METRICS_TOKEN", default=""),
 }
@@ -133,11 +134,56 @@ else:
 
 # Mail ---------------------------------------------------------------------
 
-vars().update(
-    env.email_url("EMAIL_URL", default="consolemail://" if DEBUG else "smtp://localhost:25")
+_default_email = env.email_url(
+    "EMAIL_URL", default="consolemail://" if DEBUG else "smtp://localhost:25"
 )
+vars().update(_default_email)
 EMAIL_TIMEOUT = 30
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Flint <flint@localhost>")
+
+# Further accounts: EMAIL_URL_NEWS is the account "news", and so on.
+_EMAIL_OPTIONS = {
+    "host": "EMAIL_HOST",
+    "port": "EMAIL_PORT",
+    "username": "EMAIL_HOST_USER",
+    "password": "EMAIL_HOST_PASSWORD",
+    "use_tls": "EMAIL_USE_TLS",
+    "use_ssl": "EMAIL_USE_SSL",
+}
+
+
+def _mailer(url: dict[str, object]) -> dict[str, object]:
+    """An account as ``MAILERS`` has it."""
+    given = {option: url[key] for option, key in _EMAIL_OPTIONS.items() if url.get(key)}
+    is_smtp = url["EMAIL_BACKEND"] == "django.core.mail.backends.smtp.EmailBackend"
+    return {"BACKEND": url["EMAIL_BACKEND"], "OPTIONS": given if is_smtp else {}}
+
+
+def _account(suffix: str = "") -> dict[str, object]:
+    """What is ours of an account."""
+    found = {
+        "LABEL": env.str(f"EMAIL_LABEL{suffix}", default=""),
+        "FROM": env.str(f"EMAIL_FROM{suffix}", default=""),
+        "RATE": env.float(f"EMAIL_RATE{suffix}", default=None),
+        "DOMAIN_RATE": env.float(f"EMAIL_DOMAIN_RATE{suffix}", default=None),
+        "FALLBACK": env.str(f"EMAIL_FALLBACK{suffix}", default=""),
+    }
+    return {key: value for key, value in found.items() if value not in ("", None)}
+
+
+_accounts = {
+    name.removeprefix("EMAIL_URL_").lower(): name.removeprefix("EMAIL_URL")
+    for name in sorted(os.environ)
+    if name.startswith("EMAIL_URL_")
+}
+if _accounts:
+    MAILERS = {
+        "default": _mailer(_default_email),
+        **{name: _mailer(env.email_url(f"EMAIL_URL{of}")) for name, of in _accounts.items()},
+    }
+AUTOMATION["ACCOUNTS"] = {
+    name: account for name, of in {"default": "", **_accounts}.items() if (account := _account(of))
+}
 
 # People, languages, time --------------------------------------------------
 

@@ -12,11 +12,13 @@ class MailsConfig(AppConfig):
             checks,  # noqa: F401  (registers the system checks)
             health,
             housekeeping,
+            notices,
         )
         from mails.defined import register_kinds
         from mails.tasks import ring_for_proofs
 
         register_kinds()
+        notices.listen()
         housekeeping.register()
         health.register()
         tick_signal.connect(ring_for_proofs, dispatch_uid="mails.ring_for_proofs")

@@ -8,6 +8,7 @@ from django.core.checks import CheckMessage, Error, register
 from django.urls import NoReverseMatch
 
 from automation.rules import conf
+from mails import mailers
 from mails.embedding import public_url
 
 
@@ -18,7 +19,7 @@ def check_times(**kwargs: Any) -> list[CheckMessage]:
         return []  # told by a check of its own
     times = conf.get()
     found: list[CheckMessage] = []
-    patience = settings.EMAIL_TIMEOUT or 60
+    patience = mailers.patience()
     if 2 * patience > times.DELIVERY_LEASE:
         found.append(
             Error(
@@ -40,6 +41,15 @@ def check_times(**kwargs: Any) -> list[CheckMessage]:
             )
         )
     return found
+
+
+@register()
+def check_accounts(**kwargs: Any) -> list[CheckMessage]:
+    """What is said of e-mail accounts must be about some."""
+    if conf.unknown_keys():
+        return []
+    hint = "docs/accounts.md shows how accounts are configured."
+    return [Error(told, hint=hint, id=f"mails.{number}") for number, told in mailers.problems()]
 
 
 @register()

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.conf import settings
-from django.core.mail import get_connection
+from django.core.exceptions import ImproperlyConfigured
 from django.core.mail.backends import smtp
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from automation.events.health import Examination, Finding, Level, examinations, words
-from mails import parts
+from mails import accounts, mailers, parts
+from mails.accounts import Account
 from mails.mail import Mail
 from mails.proofreading import problems_of_mail, problems_of_said
 
@@ -23,9 +24,19 @@ TIMEOUT = 10
 NOBODYS = ("@localhost", "@localhost>")
 
 
-def _server(now: datetime.datetime) -> Iterator[Finding]:
-    """Connect, greet, log in as configured, and say good-bye. Nothing is sent."""
-    connection: Any = get_connection()
+def _servers(now: datetime.datetime) -> Iterator[Finding]:
+    """Connect to each, greet, log in as configured, and say good-bye. Nothing is sent."""
+    for mailer in mailers.mailers():
+        try:
+            connection = mailer.connection()
+        except (ImportError, ImproperlyConfigured, TypeError, ValueError) as error:
+            said = _("The e-mail account “%(account)s” cannot be used: %(error)s")
+            yield Finding(Level.PROBLEM, said % {"account": mailer, "error": words(error)})
+        else:
+            yield from _server(connection)
+
+
+def _server(connection: Any) -> Iterator[Finding]:
     if not isinstance(connection, smtp.EmailBackend):
         if not settings.DEBUG and settings.EMAIL_BACKEND.startswith("django.core.mail."):
             yield Finding(
@@ -60,6 +71,20 @@ def _said(error: Exception) -> str:
         said = answer.decode(errors="replace") if isinstance(answer, bytes) else str(answer)
         return f"{error.smtp_code} {said}"
     return words(error)
+
+
+def _accounts(now: datetime.datetime) -> Iterator[Finding]:
+    """What keeps messages from going out now, as the workers found it."""
+    for alarm in accounts.alarms(now):
+        yield Finding(
+            Level.PROBLEM,
+            _("Nothing goes out by the e-mail account “%(account)s”: %(reason)s")
+            % {"account": alarm.account, "reason": alarm.reason},
+            _("Correct it. Messages wait, nothing is lost, and it is tried again by itself."),
+            model=Account,
+            count=alarm.waiting,
+            figure=_("messages wait for an e-mail account"),
+        )
 
 
 def _senders(now: datetime.datetime) -> Iterator[Finding]:
@@ -101,8 +126,10 @@ def _mails(now: datetime.datetime) -> Iterator[Finding]:
 def register() -> None:
     app = "mails"
     for examination in (
-        Examination("mail server", gettext_lazy("The mail server"), app, _server,
+        Examination("mail server", gettext_lazy("The mail server"), app, _servers,
                     asks_database=False),
+        Examination("e-mail accounts", gettext_lazy("E-mail accounts"), app, _accounts,
+                    cheap=True),
         Examination("senders", gettext_lazy("Senders"), app, _senders),
         Examination("mails", gettext_lazy("Mails"), app, _mails),
     ):  # fmt: skip

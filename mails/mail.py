@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 DEFINED_FIELDS = (
     "slug", "name", "group", "language", "subject", "preheader", "body", "text",
     "to", "cc", "bcc", "reply_to", "from_email", "send_incomplete", "expires_hours",
+    "account",
 )  # fmt: skip
 
 #: The fields that hold addresses for which variables may stand.
@@ -134,6 +135,14 @@ class Mail(Said, Action):
         max_length=320,
         blank=True,
         help_text=gettext_lazy("Empty: the address of this site."),
+    )
+    account = models.CharField(
+        gettext_lazy("account"),
+        max_length=100,
+        blank=True,
+        default="",
+        db_default="",
+        help_text=gettext_lazy("The e-mail account that it goes out by."),
     )
     send_incomplete = models.BooleanField(
         gettext_lazy("send it even if a value is missing"),

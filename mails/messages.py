@@ -1,21 +1,55 @@
 """Messages: the outbox of mails, and their history."""
 
+import datetime
+import math
+import random
 from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
 from django.db import models
+from django.utils import timezone
 from django.utils.translation import gettext_lazy
 
 from automation.events.delivering import Courier
 from automation.events.outbox import Delivery, DeliveryQuerySet
+from mails.accounts import called, without_way_out
 from mails.mail import Mail
+from mails.mailers import Mailer, mailers, names
 from mails.versions import Version
+
+#: A worker takes so many seconds' worth of an account that has a rate.
+STRETCH = 10
 
 
 class MessageQuerySet(DeliveryQuerySet):
     def due(self, now: Any) -> Self:
-        """Messages of a mail that was switched off wait until it is switched on again."""
-        return super().due(now).filter(mail__is_active=True)
+        """Messages of a mail that was switched off wait until it is switched on again; those
+        of an account that is stopped wait without being claimed for nothing."""
+        due = super().due(now).filter(mail__is_active=True)
+        # A moment that is to come does not end a stop that is now.
+        stopped = without_way_out(min(now, timezone.now()))
+        return due.exclude(mail__account__in=called(stopped)) if stopped else due
+
+    def claim(self, now: datetime.datetime, limit: int | None = None) -> list[Any]:
+        """A batch of one account, whichever it is: what waits for a slow one, or has waited
+        for long, holds up none of another. Of one with a rate only some seconds' worth."""
+        known: list[Mailer | None] = list(mailers())
+        if len(known) == 1:
+            return super().claim(now, _most(known[0], limit))
+        random.shuffle(known)
+        for account in [*known, None]:  # None: those whose account is gone
+            named = {"mail__account__in": called([account.name] if account else ["", *names()])}
+            theirs = self.filter(**named) if account else self.exclude(**named)
+            if batch := DeliveryQuerySet.claim(theirs, now, _most(account, limit)):
+                return batch
+        return []
+
+
+def _most(account: Mailer | None, limit: int | None) -> int | None:
+    if account is None or account.rate is None:
+        return limit
+    worth = max(math.ceil(account.rate * STRETCH), 1)
+    return min(worth, limit or worth)
 
 
 class Message(Delivery):
@@ -45,6 +79,24 @@ class Message(Delivery):
         gettext_lazy("headers as sent"), default=dict, blank=True, db_default={}
     )
 
+    # Which account it went out by, written with the intent.
+    account = models.CharField(
+        gettext_lazy("sent by"), max_length=100, blank=True, default="", db_default=""
+    )
+    # How a provider calls it.
+    provider_id = models.CharField(
+        gettext_lazy("the provider's own name for it"),
+        max_length=255,
+        blank=True,
+        default="",
+        db_default="",
+    )
+    # When a provider that knows a request which comes twice first gave no answer. It means
+    # something only while the message is tried again.
+    in_doubt_since = models.DateTimeField(null=True, editable=False)
+    # When it is this message's turn among those to its domain.
+    slot_at = models.DateTimeField(null=True, editable=False)
+
     objects = MessageQuerySet.as_manager()  # type: ignore[misc]
 
     class Meta(Delivery.Meta):
@@ -52,6 +104,15 @@ class Message(Delivery):
         verbose_name = gettext_lazy("message")
         verbose_name_plural = gettext_lazy("messages")
         ordering = ("-pk",)
+        indexes = [
+            *Delivery.Meta.indexes,
+            # Few rows have one: those that went out by a provider.
+            models.Index(
+                fields=["provider_id"],
+                name="message_provider",
+                condition=models.Q(provider_id__gt=""),
+            ),
+        ]
         constraints = [
             models.UniqueConstraint(
                 fields=["event", "mail", "recipient"], name="mails_message_once"

@@ -4,6 +4,7 @@ import asyncio
 import email
 import email.policy
 import socket
+import time
 from dataclasses import dataclass, field
 from email.message import EmailMessage
 from functools import cached_property
@@ -45,10 +46,35 @@ class Received:
         return str(part.get_content()).replace("\r\n", "\n")
 
 
+#: In place of an answer.
+DROP = "drop"
+
+
+class _Smtp(SMTP):
+    """Asks the server behind it also before a mail's content, which aiosmtpd does not."""
+
+    async def smtp_DATA(self, argument: str) -> None:
+        said = self.event_handler.answer(self, "DATA")
+        if said and said != DROP:
+            await self.push(said)
+        elif not said:
+            await super().smtp_DATA(argument)
+
+
+class _Controller(Controller):
+    def factory(self) -> SMTP:
+        return _Smtp(self.handler, **self.SMTP_kwargs)
+
+
 @dataclass
 class SmtpServer:
     """Listens on a free port of 127.0.0.1, which it keeps over ``stop()`` and ``start()``.
 
+    ``answers``: the answer at a stage (``"EHLO"``, ``"MAIL"``, ``"RCPT"``, ``"DATA"``, ``"END"``),
+    for all, or by the address that is asked for (``("RCPT", "a@example.com")``). ``DROP`` instead
+    of an answer: the connection ends. ``EHLO`` is followed by ``HELO``, which gets the same.
+    ``knows_utf8``: whether it takes addresses in any letters.
+    ``slow``: so many seconds pass before each answer to a mail's content.
     ``refuse_with``: the answer to every mail's content, as "451 Come back later".
     ``hang_up_on``: mails to these are accepted, and the connection ended without an answer.
     ``hang_up_after``: the connection is ended after every so many mails.
@@ -58,6 +84,10 @@ class SmtpServer:
     """
 
     received: list[Received] = field(default_factory=list)
+    accepted_at: list[float] = field(default_factory=list)
+    answers: dict[str | tuple[str, str], str] = field(default_factory=dict)
+    slow: float = 0
+    knows_utf8: bool = True
     refuse_with: str | None = None
     refuse_sender: str | None = None
     refuse_recipients: dict[str, str] = field(default_factory=dict)
@@ -77,11 +107,11 @@ class SmtpServer:
         if not self.port:
             with socket.create_server((self.host, 0)) as free:
                 self.port = free.getsockname()[1]
-        self._controller = Controller(
+        self._controller = _Controller(
             self,
             hostname=self.host,
             port=self.port,
-            enable_SMTPUTF8=True,
+            enable_SMTPUTF8=self.knows_utf8,
             ready_timeout=20,
             authenticator=self._log_in,
             auth_require_tls=False,
@@ -95,6 +125,13 @@ class SmtpServer:
     def _log_in(self, *login: object) -> AuthResult:
         return AuthResult(success=not self.refuse_login, handled=False)
 
+    def answer(self, server: SMTP, stage: str, address: str = "") -> str | None:
+        """What is to be said instead of yes."""
+        said = self.answers.get((stage, address), self.answers.get(stage))
+        if said == DROP and server.transport is not None:
+            server.transport.abort()
+        return said
+
     async def handle_EHLO(
         self,
         server: SMTP,
@@ -105,13 +142,20 @@ class SmtpServer:
     ) -> list[str]:
         session.host_name = hostname
         self.connections += 1
-        return responses
+        said = self.answer(server, "EHLO")
+        return [said] if said else responses
+
+    async def handle_HELO(
+        self, server: SMTP, session: Session, envelope: Envelope, hostname: str
+    ) -> str:
+        session.host_name = hostname
+        return self.answer(server, "EHLO") or f"250 {hostname}"
 
     async def handle_MAIL(
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
-        if self.refuse_sender:
-            return self.refuse_sender
+        if said := self.refuse_sender or self.answer(server, "MAIL", address):
+            return said
         envelope.mail_from = address
         envelope.mail_options.extend(options)
         return "250 OK"
@@ -119,14 +163,18 @@ class SmtpServer:
     async def handle_RCPT(
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
-        if address in self.refuse_recipients:
-            return self.refuse_recipients[address]
+        said = self.refuse_recipients.get(address) or self.answer(server, "RCPT", address)
+        if said:
+            return said
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
-        if self.refuse_with:
-            return self.refuse_with
+        if said := self.refuse_with or self.answer(server, "END"):
+            return said
+        if self.slow:
+            await asyncio.sleep(self.slow)
+        self.accepted_at.append(time.monotonic())
         self.received.append(
             Received(envelope.mail_from, tuple(envelope.rcpt_tos), envelope.original_content)
         )

@@ -78,7 +78,7 @@ def first(kind: str, **changes: Any) -> Any:
         (first("mails", colour="red"),
          "mails[0]: Unknown: colour. Known are: slug, name, group, language, subject, preheader, "
          "body, text, to, cc, bcc, reply_to, from_email, send_incomplete, "
-         "expires_hours, layout, variants."),
+         "expires_hours, account, layout, variants."),
         (first("generators", every_minutes="often"),
          "generators[0].every_minutes: This must be a whole number."),
         (first("generators", source="demo.nothing"),

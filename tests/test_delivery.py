@@ -16,7 +16,7 @@ from automation.events.outbox import State
 from automation.events.tasks import deliver as deliver_task
 from generators import running
 from mails.checks import check_times
-from mails.models import Mail, Message
+from mails.models import Account, Mail, Message
 from tests import shop
 from tests.smtp import SmtpServer
 
@@ -78,6 +78,7 @@ def test_a_server_out_of_reach_leaves_everything_queued_and_it_goes_out_later(
     deliver_due()
     assert smtp_server.received == []  # its pause is not over yet
     Message.objects.update(not_before=timezone.now())
+    Account.objects.update(stopped_until=timezone.now())
     deliver_due()
     assert len(smtp_server.received) == 2
     assert messages() == [("sent", ""), ("sent", "")]

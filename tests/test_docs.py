@@ -143,6 +143,8 @@ def test_every_kind_of_data_stands_in_its_table_with_its_age():
 def test_every_variable_of_the_environment_is_explained():
     settings = (ROOT / "automation" / "settings.py").read_text()
     read = set(re.findall(r'\benv\.\w+\(\s*"(\w+)"', settings)) | {"PORT", "MAIL_PORT"}
+    # Those of each e-mail account, and of the default one without its name.
+    read |= set(re.findall(r'\benv\.\w+\(f"(\w+)\{suffix\}"', settings))
     table = set(re.findall(r"^\| `(\w+)` \|", (ROOT / "README.md").read_text(), re.M))
     assert table == read
 

@@ -17,6 +17,7 @@ class EventsConfig(AppConfig):
             cluster_health,
             database_health,
             metrics,
+            pacing,
             pruning_health,
             pulse,
         )
@@ -33,6 +34,7 @@ class EventsConfig(AppConfig):
         register_traces()
         register_kinds()
         tick_signal.connect(ring_for_deliveries, dispatch_uid="automation_events.deliveries")
+        tick_signal.connect(pacing.forget, dispatch_uid="automation_events.pacing")
         tick_signal.connect(ring_for_pruning, dispatch_uid="automation_events.pruning")
         tick_signal.connect(beat_with_tick, dispatch_uid="automation_events.heartbeat")
         post_migrate.connect(ensure_tick, sender=self)

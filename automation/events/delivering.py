@@ -30,6 +30,9 @@ logger = logging.getLogger(__name__)
 # A claim is renewed when so much of its lease is over.
 _RENEWED_AFTER = 1 / 4
 
+# What is due within so many seconds is waited for, at least for so many seconds at a time.
+_A_MOMENT, _SHORTEST = 3.0, 0.1
+
 # For so many seconds an answer is tried to be written down.
 _INSIST = 40
 
@@ -71,11 +74,13 @@ class Later(Outcome):
 
 
 class Wait(Outcome):
-    """Certainly not delivered now, and not for anything that is wrong with this delivery."""
+    """Certainly not delivered now, and not for anything that is wrong with this delivery.
+    ``written``: further columns."""
 
-    def __init__(self, reason: str, until: datetime.datetime) -> None:
+    def __init__(self, reason: str, until: datetime.datetime, **written: Any) -> None:
         super().__init__(reason)
         self.until = until
+        self.written = written
 
 
 class Unknown(Outcome):
@@ -160,7 +165,12 @@ def work(
             left = limit - done.claimed if limit else None
             batch = model.objects.claim(timezone.now(), left)
             if not batch:
-                return done
+                if not _something_comes(model):
+                    return done
+                if time.monotonic() > end:
+                    done.unfinished = True
+                    return done
+                continue
             if on_full is not None and len(batch) >= conf.get().DELIVERY_BATCH:
                 on_full()
                 on_full = None
@@ -176,6 +186,18 @@ def work(
                 done.unfinished = True
                 return done
     return done
+
+
+def _something_comes(model: type[Delivery]) -> bool:
+    """Wait for what is due within a moment: the bell rings for it in a minute only. Returns
+    whether there was anything to wait for."""
+    now = timezone.now()
+    soon = model.objects.due(now + datetime.timedelta(seconds=_A_MOMENT))
+    first = soon.values_list("not_before", flat=True).first()
+    if first is None:
+        return False
+    time.sleep(max((first - now).total_seconds(), _SHORTEST))
+    return True
 
 
 def deliver(batch: Sequence[Delivery], courier: Courier, end: float | None = None) -> Counter[str]:
@@ -273,7 +295,7 @@ def _settled(delivery: Delivery, outcome: Answer | Outcome) -> str:
             delivery.settle_failed(outcome.reason, outcome.cause, **outcome.written)
             return delivery.STATES.FAILED
         case Wait():
-            delivery.postpone(outcome.until, outcome.reason)
+            delivery.postpone(outcome.until, outcome.reason, **outcome.written)
             return "waiting"
         case Later():
             delivery.put_back(timezone.now(), outcome.reason, outcome.pause, **outcome.written)

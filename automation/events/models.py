@@ -5,6 +5,7 @@ from automation.events.conditions import EventCondition
 from automation.events.erased import ErasedAddress
 from automation.events.heartbeat import Heartbeat
 from automation.events.listener_calls import ListenerCall
+from automation.events.pacing import Pace
 from automation.events.pruning import Pruning
 from automation.events.records import EVENT_SHAPE, EventRecord, template_data
 from automation.events.tally import Tally
@@ -19,6 +20,7 @@ __all__ = [
     "EventRecord",
     "Pruning",
     "Heartbeat",
+    "Pace",
     "ListenerCall",
     "Tally",
     "Webhook",

@@ -58,6 +58,7 @@ class Cause(models.TextChoices):
     GIVEN_UP = "given_up", gettext_lazy("tried too often")
     DIED = "died", gettext_lazy("workers died of it")
     PERSON = "person", gettext_lazy("decided by a person")
+    BOUNCED = "bounced", gettext_lazy("came back")
 
 
 class DeliveryQuerySet(models.QuerySet[Any]):
@@ -312,7 +313,7 @@ class Delivery(models.Model):
         later = now + datetime.timedelta(seconds=pause or back_off(self.attempts))
         return self._settle(State.QUEUED, reason, not_before=later, handed_at=None, **written)
 
-    def postpone(self, until: datetime.datetime, reason: str) -> bool:
+    def postpone(self, until: datetime.datetime, reason: str, **written: Any) -> bool:
         """Try again at ``until``; it was not this delivery's fault, so it does not count."""
         return self._settle(
             State.QUEUED,
@@ -320,6 +321,7 @@ class Delivery(models.Model):
             attempts=max(self.attempts - 1, 0),
             not_before=until,
             handed_at=None,
+            **written,
         )
 
     def release(self) -> bool:

@@ -25,6 +25,8 @@ class Settings:
     DELIVERY_ATTEMPTS: int = 10
     #: For how long a generator's run holds its generator without a sign of life.
     RUN_LEASE: int = 600
+    #: What is particular to each e-mail account, by its name in MAILERS.
+    ACCOUNTS: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     #: The domain of Message-IDs; empty means that of DEFAULT_FROM_EMAIL.
     MESSAGE_ID_DOMAIN: str = ""
     #: Where recipients reach this site, as "https://shop.example"; empty: they do not.
@@ -56,11 +58,11 @@ def get() -> Settings:
     if unknown := unknown_keys():
         raise ImproperlyConfigured(
             f"AUTOMATION has unknown keys: {', '.join(unknown)}. "
-            f"Known are: {', '.join(field.name for field in fields(Settings))}."
+            f"Known are: {', '.join(each.name for each in fields(Settings))}."
         )
     return Settings(**given)
 
 
 def unknown_keys() -> list[str]:
-    known = {field.name for field in fields(Settings)}
+    known = {each.name for each in fields(Settings)}
     return sorted(set(configured()) - known)

@@ -10,6 +10,7 @@ from django.forms.formsets import DELETION_FIELD_NAME
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.html import format_html
+from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
 from automation.events import bulk
@@ -18,6 +19,7 @@ from automation.events.event import GROUP_LENGTH
 from automation.events.groups import made_groups, producers
 from automation.rules.definition_admin import Importable
 from automation.rules.forms import TextWithSuggestions
+from mails import mailers
 from mails.admin.attachments import AttachmentInline
 from mails.admin.permissions import OfMail
 from mails.admin.shortening import shortened
@@ -45,7 +47,7 @@ class MailForm(forms.ModelForm):  # type: ignore[type-arg]
         fields = (
             "name", "slug", "group", "is_active", "language", "subject", "preheader", "body",
             "text", "layout", "to", "cc", "bcc", "reply_to", "from_email", "send_incomplete",
-            "expires_hours",
+            "expires_hours", "account",
         )  # fmt: skip
         widgets = {
             **WORDED_WIDGETS,
@@ -59,6 +61,29 @@ class MailForm(forms.ModelForm):  # type: ignore[type-arg]
             "slug": {"unique": _("This short name is taken. Choose another one.")},
             "group": {"required": _("Name the event group that this is for.")},
         }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "account" in self.fields:
+            choices = account_choices(self.instance.account)
+            label, help_text = Mail._meta.get_field("account"), self.fields["account"].help_text
+            self.fields["account"] = forms.ChoiceField(
+                label=capfirst(label.verbose_name),
+                help_text=help_text,
+                choices=choices,
+                required=False,
+            )
+
+
+def account_choices(current: str) -> list[tuple[str, str]]:
+    """The accounts that a mail can go out by, and the one that it says, should it be gone."""
+    first, *others = mailers.mailers()
+    found = [("", str(first)), *((each.name, str(each)) for each in others)]
+    if current == first.name:
+        return [(first.name, str(first)), *found[1:]]
+    if current and mailers.mailer(current) is None:
+        found.append((current, _("%s (is gone)") % current))
+    return found
 
 
 class VariantForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -120,6 +145,14 @@ class MailAdmin(Importable):
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).prefetch_related("variants")
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """An account is chosen only where there is a choice."""
+        fieldsets = super().get_fieldsets(request, obj)
+        if len(account_choices(obj.account if obj else "")) < 2:
+            return fieldsets
+        how = (_("How"), {"classes": ("collapse",), "fields": ("account",)})
+        return (*fieldsets[:-2], how, *fieldsets[-2:])
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: Any = None) -> Any:
         try:

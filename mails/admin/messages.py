@@ -8,12 +8,14 @@ from django.urls import path, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from automation.events.admin import moment, state_badge
 from automation.events.delivery_admin import CauseFilter, DeliveryAdmin
 from automation.events.outbox import State
 from automation.rules.views import linked
+from mails import mailers
 from mails.building import message_id
 from mails.models import Message
 from mails.pages import messages as pages
@@ -22,12 +24,26 @@ from mails.pages import messages as pages
 COPIES = {"copy_to": "Cc", "hidden_copy_to": "Bcc"}
 
 
+class AccountFilter(admin.SimpleListFilter):
+    """By the account that it went out by, where there are several."""
+
+    title = _("sent by")
+    parameter_name = "account"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        known = mailers.mailers()
+        return [(each.name, str(each)) for each in known] if len(known) > 1 else []
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        return queryset.filter(account=self.value()) if self.value() else queryset
+
+
 @admin.register(Message)
 class MessageAdmin(DeliveryAdmin):
     change_form_template = "admin/mails/message.html"
     list_display = ("when", "recipient", "what", "badge")
     list_display_links = ("when", "recipient")
-    list_filter = ("state", CauseFilter, "mail", "created_at")
+    list_filter = ("state", CauseFilter, "mail", AccountFilter, "created_at")
     date_hierarchy = "created_at"
     search_fields = ("recipient", "subject")
     search_help_text = _("Search by address or subject")
@@ -36,12 +52,12 @@ class MessageAdmin(DeliveryAdmin):
     ordering = ("-pk",)
     fields = (
         "state_now", "recipient", "copy_to", "hidden_copy_to", "subject", "the_mail",
-        "the_version", "the_event", "created_at", "not_before", "sent_at", "attempts",
-        "message_id",
+        "the_version", "the_event", "created_at", "not_before", "sent_at", "sent_by", "attempts",
+        "message_id", "provider_id",
     )  # fmt: skip
     readonly_fields = (
         "state_now", "copy_to", "hidden_copy_to", "the_mail", "the_version", "the_event",
-        "message_id",
+        "sent_by", "message_id",
     )  # fmt: skip
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
@@ -51,6 +67,10 @@ class MessageAdmin(DeliveryAdmin):
             unset.add("the_version")
         if obj and obj.state != State.QUEUED:
             unset.add("not_before")
+        if obj and not (obj.account and len(mailers.names()) > 1):
+            unset.add("sent_by")
+        if obj and not obj.provider_id:
+            unset.add("provider_id")
         headers = obj.headers if obj else {}
         unset |= {name for name, header in COPIES.items() if not headers.get(header)}
         return [name for name in self.fields if name not in unset]
@@ -86,6 +106,8 @@ class MessageAdmin(DeliveryAdmin):
         parts = [format_html("{}", message.subject or message.mail)]
         if message.subject:
             parts.append(format_html('<span class="quiet">{}</span>', message.mail))
+        if message.account and len(mailers.names()) > 1:
+            parts.append(format_html('<span class="quiet">{}</span>', self.sent_by(message)))
         if message.reason:
             reason = Truncator(message.reason).chars(160)
             parts.append(format_html('<span class="went-wrong">{}</span>', reason))
@@ -106,6 +128,15 @@ class MessageAdmin(DeliveryAdmin):
     @admin.display(description=_("hidden copy to (bcc)"))
     def hidden_copy_to(self, message: Message) -> str:
         return str(message.headers.get(COPIES["hidden_copy_to"], ""))
+
+    @admin.display(description=_("sent by"))
+    def sent_by(self, message: Message) -> str:
+        """The account, and whether it stood in for another."""
+        by = str(mailers.mailer(message.account) or message.account)
+        if message.account == (message.mail.account or mailers.DEFAULT):
+            return by
+        meant = mailers.mailer(message.mail.account) or message.mail.account
+        return gettext("%(account)s instead of %(other)s") % {"account": by, "other": meant}
 
     @admin.display(description=_("mail"))
     def the_mail(self, message: Message) -> str:
