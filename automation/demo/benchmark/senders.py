@@ -233,9 +233,7 @@ def _profile() -> dict[str, float]:
     return {name: seconds / mails * 1_000_000 for name, seconds in spent.items()}
 
 
-def _time(
-    spent: dict[str, float], running: list[float], name: str, module: str, path: str
-) -> None:
+def _time(spent: dict[str, float], running: list[float], name: str, module: str, path: str) -> None:
     """Have ``path`` of ``module`` timed from now on, without what it calls of other parts."""
     *owners, attribute = path.split(".")
     owner: Any = import_module(module)
