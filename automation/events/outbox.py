@@ -77,16 +77,14 @@ class DeliveryQuerySet(models.QuerySet[Any]):
         features = connections[database].features
         with transaction.atomic(using=database):
             due = self.using(database).due(now)
-            deaths = due.values_list("deaths", flat=True).first()
-            if deaths is None:
-                return []
             if features.has_select_for_update_skip_locked:
                 of = ("self",) if features.has_select_for_update_of else ()
                 due = due.select_for_update(skip_locked=True, of=of)
+            deaths = due.values_list("deaths", flat=True).first()
+            if deaths is None:
+                return []
             most = claim_size(deaths, limit)
             chosen = list(due.filter(deaths=deaths).values_list("pk", flat=True)[:most])
-            if not chosen:
-                return []
             self.model._base_manager.using(database).filter(
                 pk__in=chosen, state=State.QUEUED
             ).update(
