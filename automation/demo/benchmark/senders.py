@@ -177,8 +177,9 @@ def _wait_for_the_others() -> None:
 @contextmanager
 def _counted() -> Iterator[tuple[list[int], list[int]]]:
     """Statements, and what was committed: transactions, and single statements that write."""
-    from django.db import connection
+    from django.db import connections
 
+    connection: Any = connections["default"]
     queries: list[int] = []
     commits: list[int] = []
     commit = connection._commit
