@@ -99,5 +99,6 @@ def test_the_database_compresses_what_was_sent_the_fast_way(db):
     """Else that takes it a third of the time that a message needs in Python."""
     assert one(
         "SELECT array_agg(attname || ' ' || attcompression::text ORDER BY attname) "
-        "FROM pg_attribute WHERE attrelid = 'mails_message'::regclass AND attname IN ('html', 'text')"
+        "FROM pg_attribute "
+        "WHERE attrelid = 'mails_message'::regclass AND attname IN ('html', 'text')"
     ) == ["html l", "text l"]

@@ -1,4 +1,4 @@
-"""One process that sends: ``python -m automation.demo.benchmark.senders``.
+"""One process that sends: ``python -m automation.demo.benchmark.senders HOST:PORT …``.
 
 ``make`` makes tables and the mail in the database of DATABASE_URL, ``fill MAILS`` queues so many
 messages; ``send SENDER MAILS`` says that it is ready, waits for a line, sends, and prints what it
@@ -44,7 +44,11 @@ def main(arguments: list[str]) -> None:
 
     refuse_any_other(connection)
     settings.DEBUG = False  # with it Django would keep every query in memory
-    match arguments:
+    address, *command = arguments
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, _colon, port = address.rpartition(":")
+    settings.EMAIL_PORT = int(port)
+    match command:
         case ["make"]:
             _make()
         case ["fill", count]:
@@ -101,7 +105,8 @@ def raw(count: int) -> Callable[[], int]:
 
     from automation.demo.benchmark import rendering
 
-    ready = [rendering.send(rendering.event(number)) for number in range(_READY_MADE)]
+    events = [rendering.event(number) for number in range(_READY_MADE)]
+    ready = [rendering.send(each).replace(b"\n", b"\r\n") for each in events]
 
     def send() -> int:
         with smtplib.SMTP(settings.EMAIL_HOST, settings.EMAIL_PORT) as server:

@@ -70,7 +70,7 @@ def measure(
     found: dict[tuple[str, int], list[Result]] = {}
     with mail_server(server) as address, scratch_database(url) as scratch:
         progress(f"{scratch.vendor}: {mails:,} mails …")
-        site = _Site(scratch, address)
+        site = Site(scratch, address)
         site.run("make")
         for _turn in range(repeat):
             for sender in SENDERS:
@@ -92,7 +92,7 @@ def _median(results: list[Result]) -> Result:
 
 
 @dataclass(frozen=True)
-class _Site:
+class Site:
     """Processes of the site on a scratch database, which send to ``address``."""
 
     scratch: Scratch
@@ -136,11 +136,10 @@ class _Site:
 
     def _start(self, arguments: Sequence[str]) -> "subprocess.Popen[str]":
         return subprocess.Popen(
-            [sys.executable, "-m", "automation.demo.benchmark.senders", *arguments],
+            [sys.executable, "-m", "automation.demo.benchmark.senders", self.address, *arguments],
             env={
                 **os.environ,
                 "DATABASE_URL": self.scratch.url,
-                "EMAIL_URL": f"smtp://{self.address}",
                 "PYTHONPATH": str(Path(__file__).resolve().parents[3]),
             },
             stdin=subprocess.PIPE,
