@@ -32,7 +32,7 @@ def server() -> Iterator[Pipelining]:
 
 @pytest.fixture
 def client(server) -> Iterator[smtplib.SMTP]:
-    client = smtplib.SMTP(server.host, server.port)
+    client = smtplib.SMTP(server.host, server.port, timeout=5)
     client.ehlo()
     yield client
     client.close()
