@@ -34,6 +34,7 @@ from automation.rules.models import BrokenRule
 from automation.rules.snapshot import snapshots
 from automation.rules.templating import Template, TemplateError, parse
 from generators import presence, repeating
+from generators.metrics import count_run
 from generators.models import (
     MOST_FAILURES,
     SCHEDULE_FIELDS,
@@ -104,8 +105,10 @@ def run(generator: Generator, now: datetime.datetime) -> Outcome | None:
         generator.refresh_from_db(fields=[*SCHEDULE_FIELDS, "state"])
     except Generator.DoesNotExist:
         return outcome
-    attempt.write_down(outcome, timezone.now() - started)
+    duration = timezone.now() - started
+    attempt.write_down(outcome, duration)
     generator.finish_claim(failed=stopped_by)
+    count_run(bool(outcome.error), duration)
     return outcome
 
 
