@@ -12,6 +12,7 @@ from typing import Any
 
 from django.utils.html import escape
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from automation.rules.templating import Template, TemplateError, parse, plain_data
 from mails import layout, styles
@@ -24,6 +25,14 @@ __all__ = ["CompiledMail", "RenderedMail", "compile_mail"]
 
 #: The longest subject; what is longer ends with an ellipsis.
 MAX_SUBJECT = 255
+
+# What part of a mail is at fault.
+_SUBJECT = gettext_lazy("Subject: %s")
+_PREVIEW = gettext_lazy("Preview line: %s")
+_BODY = gettext_lazy("Body: %s")
+_HEADER = gettext_lazy("Header of the layout: %s")
+_FOOTER = gettext_lazy("Footer of the layout: %s")
+_TEXT = gettext_lazy("Plain text: %s")
 
 # White space, and everything that ends a line or a header somewhere.
 _NOT_IN_A_HEADER = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u2028\u2029]+")
@@ -61,13 +70,13 @@ class CompiledMail:
         """The mail for ``data``. Raises ``TemplateError``, which says what part of the mail is
         at fault."""
         filling = _Filling(plain_data(data), self.language)
-        subject = filling.line(_("Subject: %s"), self.subject)
+        subject = filling.line(_SUBJECT, self.subject)
         if not subject:
-            raise _in(_("Subject: %s"), TemplateError(_("It is empty.")))
-        preview = filling.line(_("Preview line: %s"), self.preheader)
-        content = self._html(filling, _("Body: %s"), self.body)
-        header = self._html(filling, _("Header of the layout: %s"), self.header)
-        footer = self._html(filling, _("Footer of the layout: %s"), self.footer)
+            raise _in(_SUBJECT, TemplateError(_("It is empty.")))
+        preview = filling.line(_PREVIEW, self.preheader)
+        content = self._html(filling, _BODY, self.body)
+        header = self._html(filling, _HEADER, self.header)
+        footer = self._html(filling, _FOOTER, self.footer)
         try:
             parts = {"header": header, "content": content, "footer": footer}
             html = self._frame.filled(
@@ -78,13 +87,13 @@ class CompiledMail:
             if self.text is None:
                 text = plain_text("<p></p>".join(parts.values()))
             else:
-                written = filling.text(_("Plain text: %s"), self.text)
+                written = filling.text(_TEXT, self.text)
                 text = _BLANK_LINES.sub("\n\n", written.replace("\r\n", "\n")).strip()
         except TemplateError:
             raise
         except Exception as error:
             reason = _("No mail can be made of its HTML: %s") % str(error)[:200]
-            raise _in(_("Body: %s"), TemplateError(reason)) from error
+            raise _in(_BODY, TemplateError(reason)) from error
         return RenderedMail(
             subject,
             html,
@@ -95,7 +104,7 @@ class CompiledMail:
             tuple(dict.fromkeys(filling.pictures)),
         )
 
-    def _html(self, filling: "_Filling", where: str, template: Template | None) -> str:
+    def _html(self, filling: "_Filling", where: Any, template: Template | None) -> str:
         if template is None:
             return ""
         rendered, pictures = embedded(filling.text(where, template))
@@ -128,7 +137,7 @@ class _Filling:
         self.empty: list[str] = []
         self.pictures: list[str] = []
 
-    def text(self, where: str, template: Template) -> str:
+    def text(self, where: Any, template: Template) -> str:
         try:
             rendered = template.render_noting(self.data, language=self.language)
         except TemplateError as error:
@@ -136,7 +145,7 @@ class _Filling:
         self.empty += [empty.name for empty in rendered.empty]
         return rendered.text
 
-    def line(self, where: str, template: Template | None) -> str:
+    def line(self, where: Any, template: Template | None) -> str:
         return one_line(self.text(where, template)) if template else ""
 
 
@@ -149,7 +158,7 @@ def compile_mail(
     Raises ``TemplateError``, which says what part of the mail is at fault."""
     design, snippets = design or Design(), snippets or {}
 
-    def parsed(where: str, source: str, *, html: bool) -> Template | None:
+    def parsed(where: Any, source: str, *, html: bool) -> Template | None:
         if not source.strip():
             return None
         try:
@@ -159,12 +168,12 @@ def compile_mail(
 
     return CompiledMail(
         language=wording.language,
-        subject=parsed(_("Subject: %s"), wording.subject, html=False) or parse(""),
-        preheader=parsed(_("Preview line: %s"), wording.preheader, html=False),
-        body=parsed(_("Body: %s"), wording.body, html=True) or parse("", html=True),
-        text=parsed(_("Plain text: %s"), wording.text, html=False),
-        header=parsed(_("Header of the layout: %s"), design.header, html=True),
-        footer=parsed(_("Footer of the layout: %s"), design.footer, html=True),
+        subject=parsed(_SUBJECT, wording.subject, html=False) or parse(""),
+        preheader=parsed(_PREVIEW, wording.preheader, html=False),
+        body=parsed(_BODY, wording.body, html=True) or parse("", html=True),
+        text=parsed(_TEXT, wording.text, html=False),
+        header=parsed(_HEADER, design.header, html=True),
+        footer=parsed(_FOOTER, design.footer, html=True),
         styles=styles.read(design.styles),
     )
 
@@ -175,7 +184,7 @@ def one_line(subject: str) -> str:
     return folded if len(folded) <= MAX_SUBJECT else f"{folded[: MAX_SUBJECT - 1].rstrip()}…"
 
 
-def _in(where: str, error: TemplateError) -> TemplateError:
+def _in(where: Any, error: TemplateError) -> TemplateError:
     return TemplateError(
         where % error, error.line, error.column, error.reason, snippet=error.snippet
     )

@@ -2,6 +2,8 @@
 
 import json
 import os
+import shutil
+import smtplib
 import tempfile
 from pathlib import Path
 
@@ -10,9 +12,9 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from automation.demo.benchmark import recording, rendering, rows, statements
+from automation.demo.benchmark import recording, rendering, rows, senders, sending, statements
 from automation.demo.benchmark.measuring import Measured
-from automation.demo.benchmark.scratch import refuse_any_other
+from automation.demo.benchmark.scratch import refuse_any_other, scratch_database
 from automation.demo.models import Customer
 from automation.events.models import EventRecord
 from automation.rules.sources import sources
@@ -181,3 +183,81 @@ def test_the_steps_of_rendering_make_what_the_product_sends():
 @pytest.mark.sqlite_only
 def test_the_mail_that_is_rendered_has_the_size_that_is_said():
     assert 4_500 < rendering.sizes()["filled"] < 5_500
+
+
+# Sending ------------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_measures_sending_beside_ready_bytes(smtp_server, tmp_path, capsys):
+    file = tmp_path / "figures.json"
+    call_command(
+        "benchmark", "sending", mails=6, workers=[1, 2], repeat=1, file=file,
+        server=f"{smtp_server.host}:{smtp_server.port}", database_url=_url(),
+    )  # fmt: skip
+    printed = capsys.readouterr().out
+    figures = json.loads(file.read_text())
+    assert [(run["sender"], run["workers"], run["mails"]) for run in figures["runs"]] == [
+        (sender, workers, 6) for sender in ("raw", "naive", "flint") for workers in (1, 2)
+    ]
+    nothing, *_others, flint, _two = figures["runs"]
+    assert (nothing["queries"], nothing["commits"]) == (0, 0)
+    waits = 2 if connection.vendor == "sqlite" else 1
+    assert waits <= flint["commits"] <= waits + 1, "a few for each batch"
+    assert all(spent >= 0 for spent in figures["parts"].values())
+    assert "| `smtplib` with ready bytes | 1 | " in printed
+    assert "| 1.00 | " in printed
+    assert len(smtp_server.received) == 7 * 6, "six ways to send, and one to see how"
+    assert _left_over() == []
+
+
+@pytest.mark.sqlite_only
+@pytest.mark.django_db
+def test_each_sender_sends_the_same_mail(smtp_server, settings):
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = smtp_server.host, smtp_server.port
+    for name in ("raw", "naive"):
+        assert senders.SENDERS[name](3)() == 3
+    ready, _second, _third, naive = smtp_server.received[:4]
+    assert ready.subject == naive.subject == "Ann 0, your cart is waiting"
+    assert "https://shop.example.com/cart/0" in ready.html
+    assert "https://shop.example.com/cart/0" in naive.html
+
+
+@pytest.mark.sqlite_only
+def test_it_says_what_to_install_if_there_is_no_mail_server(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(sending, "_SYSTEM_PATH", str(tmp_path))
+    with pytest.raises(CommandError, match="apt-get install postfix") as raised:
+        sending.mail_server().__enter__()
+    assert "--server HOST:PORT" in str(raised.value)
+
+
+@pytest.mark.sqlite_only
+@pytest.mark.skipif(not shutil.which("smtp-sink", path="/usr/sbin"), reason="needs postfix")
+def test_the_mail_server_of_its_own_ends_with_it():
+    with sending.mail_server() as address:
+        host, _colon, port = address.partition(":")
+        with smtplib.SMTP(host, int(port)) as server:
+            server.sendmail("a@example.com", ["b@example.com"], b"Subject: x\n\nx")
+    with pytest.raises(ConnectionRefusedError):
+        smtplib.SMTP(host, int(port))
+
+
+@pytest.mark.sqlite_only
+def test_a_sender_that_fails_says_why(tmp_path):
+    with (
+        scratch_database("sqlite://") as scratch,
+        pytest.raises(CommandError, match="no such table"),
+    ):
+        sending.Site(scratch, "127.0.0.1:1").run("fill", "1")
+
+
+@pytest.mark.sqlite_only
+def test_the_ratio_is_to_one_process_with_ready_bytes():
+    def result(sender, workers, seconds):
+        return sending.Result(sender, workers, seconds, 10, cpu=0.001, queries=2, commits=1)
+
+    table = sending.table([result("raw", 1, 2.0), result("raw", 2, 1.0), result("flint", 1, 7.0)])
+    ratios = [line.split("|")[4].strip() for line in table.splitlines()[2:]]
+    assert ratios == ["1.00", "0.50", "3.50"]

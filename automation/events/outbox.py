@@ -23,6 +23,7 @@ from django.db import connections, models, router, transaction
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from automation.events import owned
 from automation.events.event import stored_address
 from automation.events.inserting import insert_rows
 from automation.rules import conf
@@ -282,12 +283,15 @@ class Delivery(models.Model):
         """Write down that the delivery is handed over right now. False: the claim is somebody
         else's or has run out, so it must not be."""
         self.handed_at = now
-        owned = self._owned(State.SENDING).filter(lease_until__gt=now)
-        return owned.update(handed_at=now, lease_until=lease(now), **written) == 1
+        written |= {"handed_at": now, "lease_until": lease(now)}
+        return owned.write(self, (State.SENDING,), written, living_at=now)
 
     def settle_sent(self, now: datetime.datetime, note: str = "", **written: Any) -> bool:
-        """The other side said yes. ``note``: what a person should know all the same."""
-        return self._settle(State.SENT, note, sent_at=now, **written)
+        """The other side said yes. ``note``: what a person should know all the same.
+
+        This need not wait for the disk, as the next hand-over does: a database that dies before
+        that may come back with this one delivery being sent, and the sweep makes it unknown."""
+        return self._settle(State.SENT, note, sent_at=now, may_be_lost=True, **written)
 
     def settle_failed(self, reason: str, cause: str = "", **written: Any) -> bool:
         """It will never work as it is; a person can retry it."""
@@ -328,14 +332,19 @@ class Delivery(models.Model):
         """Give the claim back untouched."""
         return self.postpone(self.not_before, self.reason)
 
-    def _settle(self, state: State, reason: str, cause: str = "", **written: Any) -> bool:
+    def _settle(
+        self,
+        state: State,
+        reason: str,
+        cause: str = "",
+        may_be_lost: bool = False,
+        **written: Any,
+    ) -> bool:
+        written |= {"state": state, "reason": reason, "cause": cause}
+        written |= {"token": None, "lease_until": None}
         # Also one that the sweep took for unknown meanwhile: now somebody knows.
-        owned = self._owned(State.SENDING, State.UNKNOWN)
-        settled = {"state": state, "reason": reason, "cause": cause, "token": None}
-        return owned.update(**settled, lease_until=None, **written) == 1
-
-    def _owned(self, *states: State) -> models.QuerySet[Any]:
-        return type(self)._base_manager.filter(pk=self.pk, token=self.token, state__in=states)
+        states = State.SENDING, State.UNKNOWN
+        return owned.write(self, states, written, may_be_lost=may_be_lost)
 
 
 def back_off(attempts: int) -> float:

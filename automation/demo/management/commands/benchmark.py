@@ -7,15 +7,15 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.translation import gettext as _
 
-from automation.demo.benchmark import recording, rendering
+from automation.demo.benchmark import recording, rendering, sending
 from automation.demo.benchmark.contenders import CONTENDERS
 
 
 class Command(BaseCommand):
     help = (
         "Measure the product: recording beside the fastest that the same database can do, in a "
-        "scratch database of its own; rendering beside its template language alone. Never "
-        "touches the site's data."
+        "scratch database of its own; rendering beside its template language alone; sending "
+        "beside ready bytes. Never touches the site's data."
     )
     requires_system_checks = ()
 
@@ -41,15 +41,24 @@ class Command(BaseCommand):
             help="measure django-spark and django-drip-campaigns too, in a virtual environment "
             "that is made there, such as var/benchmark-venv",
         )
-        part.add_argument(
-            "--database-url",
-            default=os.environ.get("DATABASE_URL") or "sqlite://",
-            help="a database is made beside this one and removed again (sqlite://: a file)",
-        )
+        _add_database_url(part)
         part.add_argument("--json", type=Path, dest="file", help="write the figures there too")
         part = parts.add_parser("rendering", help="from an event to the bytes of a message")
         part.add_argument("--mails", type=int, default=300, help="so many in each round (300)")
         part.add_argument("--repeat", type=int, default=9, help="medians of so many rounds (9)")
+        part.add_argument("--json", type=Path, dest="file", help="write the figures there too")
+        part = parts.add_parser("sending", help="from queued messages to the mail server")
+        part.add_argument("--mails", type=int, default=5_000, help="so many in each run (5000)")
+        part.add_argument(
+            "--workers", type=_numbers, default=[1, 2], metavar="1,2",
+            help="in so many processes at once",
+        )  # fmt: skip
+        part.add_argument("--repeat", type=int, default=3, help="medians of so many (3)")
+        part.add_argument(
+            "--server", default="", metavar="HOST:PORT",
+            help="a mail server that only takes mails; smtp-sink is started if none is named",
+        )  # fmt: skip
+        _add_database_url(part)
         part.add_argument("--json", type=Path, dest="file", help="write the figures there too")
 
     def handle(self, *, part: str, **options: Any) -> None:
@@ -61,6 +70,25 @@ class Command(BaseCommand):
         self.stdout.write(f"\nBytes of the mail: {sizes}\n\n{rendering.table(results)}\n")
         if file is not None:
             figures = {result.step.name: result.seconds for result in results}
+            file.write_text(json.dumps(figures, indent=2) + "\n")
+
+    def sending(
+        self,
+        *,
+        mails: int,
+        workers: list[int],
+        repeat: int,
+        server: str,
+        database_url: str,
+        file: Path | None,
+        **options: Any,
+    ) -> None:
+        results, parts = sending.measure(
+            database_url, mails, workers, repeat, server, self._progress
+        )
+        self.stdout.write(f"\n{sending.table(results)}\n\n{sending.parts_table(parts)}\n")
+        if file is not None:
+            figures = {"runs": [asdict(result) for result in results], "parts": parts}
             file.write_text(json.dumps(figures, indent=2) + "\n")
 
     def recording(
@@ -99,6 +127,18 @@ class Command(BaseCommand):
 
     def _progress(self, text: str) -> None:
         self.stderr.write(f"  {text}")
+
+
+def _add_database_url(part: CommandParser) -> None:
+    part.add_argument(
+        "--database-url",
+        default=os.environ.get("DATABASE_URL") or "sqlite://",
+        help="a database is made beside this one and removed again (sqlite://: a file)",
+    )
+
+
+def _numbers(listed: str) -> list[int]:
+    return [int(number) for number in listed.split(",")]
 
 
 def _plain(size: int, result: recording.Result) -> dict[str, Any]:
