@@ -103,7 +103,8 @@ def test_a_mail_that_was_accepted_and_is_sent_is_all_right():
     [
         ([], [Row("<a>", "sent")], ["1 mails are lost"]),
         ([], [], ["1 mails are lost"]),
-        ([], [Row("<a>", "queued")], ["1 mails are lost", "1 mails are still queued or being sent"]),
+        ([], [Row("<a>", "queued")],
+         ["1 mails are lost", "1 mails are still queued or being sent"]),
         ([(1.0, "<a>")], [Row("<a>", "sending")], ["1 mails are still queued or being sent"]),
         ([(1.0, "<a>"), (2.0, "<a>")], [Row("<a>", "sent")], ["1 mails came twice"]),
         ([(1.0, "<a>")], [Row("<a>", "failed")], ["1 mails were accepted and count as not sent"]),

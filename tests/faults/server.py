@@ -115,8 +115,7 @@ class Smtp(asyncio.Protocol):
             write()
 
     def _on_ehlo(self, rest: str) -> None:
-        login = "\r\n250-AUTH PLAIN LOGIN" if self._now.auth else ""
-        self._answer(f"250-faults{login}\r\n250-8BITMIME\r\n250 SMTPUTF8")
+        self._answer("250-faults\r\n250-AUTH PLAIN\r\n250-8BITMIME\r\n250 SMTPUTF8")
 
     def _on_helo(self, rest: str) -> None:
         self._answer("250 faults")

@@ -7,7 +7,7 @@ from pathlib import Path
 os.environ.setdefault("DEBUG", "1")
 os.environ.setdefault("SECRET_KEY", "only for tests")
 
-from automation.settings import *  # noqa: E402
+from automation.settings import *
 
 INSTALLED_APPS = [*INSTALLED_APPS, "tests.faults"]
 
