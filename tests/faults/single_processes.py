@@ -4,6 +4,7 @@ import resource
 import signal
 import time
 
+from tests import machine
 from tests.faults.own_servers import CannotBeShown
 from tests.faults.processes import Cluster, send
 from tests.faults.scenario import (
@@ -95,27 +96,24 @@ def stopped_as_it_should_be() -> str:
     "nothing comes twice, at most one for each worker is unknown",
 )
 def workers_paused() -> str:
-    with stage() as made:
+    # On SQLite who is paused may hold the lock of the database, and then nobody goes on.
+    if machine.postgres().at is None:
+        raise CannotBeShown("PostgreSQL was not found")
+    with stage("postgres") as made:
         cluster = _under_way(made, 1000)
         pids = cluster.workers("busy")
         for pid in pids:
             send(pid, signal.SIGSTOP)
         time.sleep(9)
-        # Somebody else sweeps and sends meanwhile.
-        from django.utils import timezone
-
-        from mails.models import Message
-
-        Message.objects.sweep(timezone.now())
-        other = made.start_cluster()
+        # Others take over meanwhile.
+        made.start_cluster()
         before = accepted(made)
         wait(made, lambda: accepted(made) > before + 100, 60)
         for pid in pids:
             send(pid, signal.SIGCONT)
         finish(made)
         check(made, unknown=2)
-        expect(other.runs, made, "the other cluster has ended")
-        return summary(made)
+        return f"{summary(made)}; {len(pids)} were paused"
 
 
 @register(
