@@ -90,6 +90,8 @@ else:
     _database["CONN_MAX_AGE"] = 60
     _database["CONN_HEALTH_CHECKS"] = True
     if _database["ENGINE"] == "django.db.backends.postgresql":
+        # A database that does not answer must not hold up whoever asks whether it does.
+        _database.setdefault("OPTIONS", {}).setdefault("connect_timeout", 10)
         # Compiling a rule's query takes longer than asking it. (PgBouncer must be told to
         # ignore this start-up parameter.)
         _database.setdefault("OPTIONS", {}).setdefault("options", "-c jit=off")
@@ -97,7 +99,10 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # The product -------------------------------------------------------------
 
-AUTOMATION = {"SITE_URL": env.str("SITE_URL", default="")}
+AUTOMATION = {
+    "SITE_URL": env.str("SITE_URL", default=""),
+    "METRICS_TOKEN": env.str("METRICS_TOKEN", default=""),
+}
 
 # The cluster --------------------------------------------------------------
 
@@ -111,7 +116,7 @@ Q_CLUSTER = {
     "bulk": 1,
     "queue_limit": _workers,
     "timeout": _timeout,
-    "retry": 3 * _timeout,
+    "retry": 4 * _timeout,
     "max_attempts": 1,
     "ack_failures": True,
     "save_limit": -1,
@@ -167,6 +172,8 @@ MEDIA_ROOT = VAR_DIR / "media"
 
 # Security -----------------------------------------------------------------
 
+# A load balancer asks over HTTP, past the proxy.
+SECURE_REDIRECT_EXEMPT = [r"^healthz(/cluster)?$"]
 if not DEBUG:
     SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=True)
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")

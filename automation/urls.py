@@ -4,6 +4,7 @@ from django.views.generic import RedirectView
 
 urlpatterns = [
     path("admin/", admin.site.urls),
+    path("", include("automation.events.urls")),
     path("mails/", include("mails.urls")),
     path("", RedirectView.as_view(pattern_name="admin:index")),
 ]

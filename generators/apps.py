@@ -11,6 +11,7 @@ class GeneratorsConfig(AppConfig):
         from automation.events.groups import register_provider
         from automation.events.schedule import tick_signal
         from automation.rules import definitions
+        from generators import health, metrics
         from generators.models import DEFINED_FIELDS, Generator
         from generators.producing import producers
         from generators.tasks import offer_due, row_saved
@@ -18,6 +19,8 @@ class GeneratorsConfig(AppConfig):
         tick_signal.connect(offer_due, dispatch_uid="generators.offer_due")
         post_save.connect(row_saved, dispatch_uid="generators.row_saved")
         register_provider(producers)
+        health.register()
+        metrics.register()
         definitions.register(
             definitions.DefinedKind(
                 "generators",

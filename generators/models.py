@@ -45,6 +45,11 @@ DEFINED_FIELDS = (
 #: What decides which events a generator makes, beside its conditions.
 MEANING_FIELDS = ("group_template", "repeat", "repeat_days", "key_template")
 
+#: A generator that fails so often, one run after the other, is paused. A run that its worker
+#: died of counts as ``DEATH`` of them.
+MOST_FAILURES = 10
+DEATH = 3
+
 #: What decides when a generator runs next.
 SCHEDULE_FIELDS = ("time_zone", "trigger", "every_minutes", "at_time", "weekday", "cron")
 
@@ -142,6 +147,8 @@ class Generator(Rule):
     offered_at = models.DateTimeField(null=True, editable=False)
     lease_token = models.UUIDField(null=True, editable=False)
     lease_until = models.DateTimeField(null=True, editable=False)
+    #: Runs that failed, one after the other.
+    failures = models.PositiveSmallIntegerField(default=0, db_default=0, editable=False)
 
     objects = PolymorphicManager.from_queryset(GeneratorQuerySet)()  # type: ignore[misc]
 
@@ -223,7 +230,8 @@ class Generator(Rule):
         except BrokenRule as error:
             raise ValidationError(str(error)) from error
         self.state, self.state_reason, self.next_run_at = State.ARMED, "", now
-        self.save(update_fields=["state", "state_reason", "next_run_at"])
+        self.failures = 0
+        self.save(update_fields=["state", "state_reason", "next_run_at", "failures"])
 
     def pause(self, reason: str = "") -> None:
         """It makes no more events until it is armed again."""
@@ -259,11 +267,13 @@ class Generator(Rule):
         Claims hold by the clock of the wall, whichever moment the rule is evaluated at.
         """
         token, now = uuid.uuid4(), timezone.now()
+        if self.lease_until is not None:  # it was never given back: its worker died
+            self.failures = min(self.failures + DEATH, MOST_FAILURES)
         free = Generator.objects.filter(pk=self.pk).filter(
             Q(lease_until=None) | Q(lease_until__lt=now)
         )
         lease_until = now + datetime.timedelta(seconds=conf.get().RUN_LEASE)
-        if not free.update(lease_token=token, lease_until=lease_until):
+        if not free.update(lease_token=token, lease_until=lease_until, failures=self.failures):
             return False
         self.lease_token, self.lease_until = token, lease_until
         return True
@@ -277,13 +287,19 @@ class Generator(Rule):
             owned = owned.filter(state=State.ARMED)
         return owned.update(lease_until=lease_until) == 1
 
-    def finish_claim(self) -> None:
-        """Give the generator back; its next run is the first one from now on."""
+    def finish_claim(self, failed: str = "") -> None:
+        """Give the generator back; its next run is the first one from now on. ``failed``: what
+        stopped this one. A generator that keeps failing is paused, so that it keeps nobody from
+        their work."""
+        self.failures = min(self.failures + 1, MOST_FAILURES) if failed else 0
+        if self.failures == MOST_FAILURES and self.state == State.ARMED:
+            said = _("It failed again and again, the last time because: %(reason)s")
+            self.pause(said % {"reason": failed})
         owned = Generator.objects.filter(pk=self.pk, lease_token=self.lease_token)
         if self.state == State.ARMED:
             self.next_run_at = self.next_run_after(timezone.now())
             owned.filter(state=State.ARMED).update(next_run_at=self.next_run_at)
-        owned.update(lease_token=None, lease_until=None, offered_at=None)
+        owned.update(lease_token=None, lease_until=None, offered_at=None, failures=self.failures)
         self.lease_token = self.lease_until = self.offered_at = None
 
 

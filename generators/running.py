@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from django.db import models, transaction
+from django.db import InterfaceError, OperationalError, models, transaction
 from django.db.models import Count, Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -34,7 +34,16 @@ from automation.rules.models import BrokenRule
 from automation.rules.snapshot import snapshots
 from automation.rules.templating import Template, TemplateError, parse
 from generators import presence, repeating
-from generators.models import SCHEDULE_FIELDS, Generator, Presence, Run, RunState, State
+from generators.metrics import count_run
+from generators.models import (
+    MOST_FAILURES,
+    SCHEDULE_FIELDS,
+    Generator,
+    Presence,
+    Run,
+    RunState,
+    State,
+)
 from generators.timing import Repeat
 
 logger = logging.getLogger(__name__)
@@ -51,6 +60,15 @@ ERROR_LENGTH = 2_000
 
 class Stopped(Exception):
     """The run had to end before its end; the reason is for people."""
+
+
+class KeepsDying(Exception):
+    """It is not tried again."""
+
+
+#: What does not count as a failure of the generator: somebody ended its run, or the database is
+#: out of reach.
+NOT_ITS_FAULT = (Stopped, OperationalError, InterfaceError)
 
 
 @dataclass(frozen=True)
@@ -72,18 +90,25 @@ def run(generator: Generator, now: datetime.datetime) -> Outcome | None:
     if not generator.claim():
         return None
     started = timezone.now()
-    attempt = _Attempt(generator, now)
+    attempt, stopped_by = _Attempt(generator, now), ""
     try:
+        if generator.failures == MOST_FAILURES:
+            raise KeepsDying(_("Each worker that ran it died."))
         outcome = attempt.run()
     except Exception as error:
-        outcome = Outcome(attempt.looked_at, attempt.matched, attempt.new, _said(generator, error))
+        said = _said(generator, error)
+        outcome = Outcome(attempt.looked_at, attempt.matched, attempt.new, said)
+        if not isinstance(error, NOT_ITS_FAULT):
+            stopped_by = said
     try:
         # Somebody may have changed it meanwhile, or deleted it.
         generator.refresh_from_db(fields=[*SCHEDULE_FIELDS, "state"])
     except Generator.DoesNotExist:
         return outcome
-    attempt.write_down(outcome, timezone.now() - started)
-    generator.finish_claim()
+    duration = timezone.now() - started
+    attempt.write_down(outcome, duration)
+    generator.finish_claim(failed=stopped_by)
+    count_run(bool(outcome.error), duration)
     return outcome
 
 
@@ -127,7 +152,7 @@ def _said(generator: Generator, error: Exception) -> str:
     asked pauses its generator."""
     if isinstance(error, BrokenRule) and generator.state == State.ARMED:
         generator.pause(str(error))
-    if isinstance(error, BrokenRule | Stopped | TemplateError):
+    if isinstance(error, BrokenRule | Stopped | KeepsDying | TemplateError):
         return str(error)
     logger.error("The generator %s failed", generator.slug, exc_info=error)
     said = "".join(traceback.format_exception_only(error)).strip()

@@ -1,9 +1,12 @@
 """Real processes of the site, working on the database of the test that started them."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
+import uuid
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
@@ -43,8 +46,25 @@ def start_manage(*arguments: str, **environment: str) -> subprocess.Popen[str]:
     )
 
 
+def marked_processes(mark: str) -> dict[int, str]:
+    """The command line of each living process with ``mark`` ("NAME=value") in the environment
+    that it was started with, by its id."""
+    found = {}
+    for directory in Path("/proc").glob("[0-9]*"):
+        try:
+            variables = (directory / "environ").read_bytes().split(b"\0")
+            command = (directory / "cmdline").read_bytes().replace(b"\0", b" ")
+        except OSError:  # has ended, or is somebody else's
+            continue
+        if mark.encode() in variables:
+            found[int(directory.name)] = command.decode()
+    return found
+
+
 class Cluster:
     """A ``manage.py qcluster`` on the current test's database, with all its processes."""
+
+    COMMAND: Sequence[str] = ("qcluster",)
 
     def __init__(self, log: Path, **environment: str) -> None:
         self._log = log
@@ -55,7 +75,7 @@ class Cluster:
         """Return when it works, which it shows by taking a task."""
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "manage.py", "qcluster"],
+                [sys.executable, "manage.py", *self.COMMAND],
                 cwd=ROOT,
                 env=_environment(self._environment),
                 stdin=subprocess.DEVNULL,
@@ -99,6 +119,49 @@ class Cluster:
         if self.process is None or self.process.poll() is not None:
             raise AssertionError("The cluster ended while it was starting.")
         return get_broker().queue_size() == 0
+
+
+class WatchedCluster(Cluster):
+    """A ``manage.py run_cluster``, with a short patience."""
+
+    COMMAND = ("run_cluster", "--silence", "4", "--grace", "30")
+
+    def __init__(self, log: Path, **environment: str) -> None:
+        self.mark = f"CLUSTER_OF_TEST={uuid.uuid4().hex}"
+        name, _equals, value = self.mark.partition("=")
+        super().__init__(log, **{name: value, "PYTHONUNBUFFERED": "1", **environment})
+
+    @property
+    def main(self) -> int:
+        """The first process of the qcluster that runs now."""
+        return int(re.findall(r"The cluster starts \(process (\d+)\)", self.log())[-1])
+
+    @property
+    def sentinel(self) -> int:
+        stat = Path(f"/proc/{self.workers[0]}/stat").read_text()
+        return int(stat.rpartition(")")[2].split()[1])  # the worker's parent
+
+    @property
+    def workers(self) -> list[int]:
+        return self._pids("ready for work at")
+
+    @property
+    def monitor(self) -> int:
+        return self._pids("monitoring at")[-1]
+
+    def processes(self) -> dict[int, str]:
+        return marked_processes(self.mark)
+
+    def kill(self) -> None:
+        super().kill()
+        for pid in self.processes():
+            os.kill(pid, signal.SIGKILL)
+
+    def _pids(self, text: str) -> list[int]:
+        """Of the processes that said ``text`` and live."""
+        said = [int(pid) for pid in re.findall(rf"{text} (\d+)", self.log())]
+        alive = self.processes()
+        return [pid for pid in said if pid in alive]
 
 
 def _environment(changes: dict[str, str]) -> dict[str, str]:

@@ -8,7 +8,14 @@ from pathlib import Path
 
 # What a shell sets for the site must not change what the tests see. DATABASE_URL and
 # REDIS_URL stay: they choose what the tests run on (tests/run.py sets them).
-for _name in ("ALLOWED_HOSTS", "DEFAULT_FROM_EMAIL", "EMAIL_URL", "LANGUAGE_CODE", "TIME_ZONE"):
+for _name in (
+    "ALLOWED_HOSTS",
+    "DEFAULT_FROM_EMAIL",
+    "EMAIL_URL",
+    "LANGUAGE_CODE",
+    "METRICS_TOKEN",
+    "TIME_ZONE",
+):
     os.environ.pop(_name, None)
 os.environ["DEBUG"] = "1"
 os.environ["SECRET_KEY"] = "only for tests"

@@ -9,7 +9,7 @@ from email.message import EmailMessage
 from functools import cached_property
 
 from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import SMTP, Envelope, Session
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,7 @@ class SmtpServer:
     ``hang_up_on``: mails to these are accepted, and the connection ended without an answer.
     ``hang_up_after``: the connection is ended after every so many mails.
     ``refuse_sender``: the answer to ``MAIL FROM``.
+    ``refuse_login``: no name and password are right; else all are.
     ``refuse_recipients``: the answer to ``RCPT TO`` for some addresses.
     """
 
@@ -60,6 +61,7 @@ class SmtpServer:
     refuse_with: str | None = None
     refuse_sender: str | None = None
     refuse_recipients: dict[str, str] = field(default_factory=dict)
+    refuse_login: bool = False
     hang_up_after: int = 0
     hang_up_on: set[str] = field(default_factory=set)
     host: str = "127.0.0.1"
@@ -76,13 +78,22 @@ class SmtpServer:
             with socket.create_server((self.host, 0)) as free:
                 self.port = free.getsockname()[1]
         self._controller = Controller(
-            self, hostname=self.host, port=self.port, enable_SMTPUTF8=True, ready_timeout=20
+            self,
+            hostname=self.host,
+            port=self.port,
+            enable_SMTPUTF8=True,
+            ready_timeout=20,
+            authenticator=self._log_in,
+            auth_require_tls=False,
         )
         self._controller.start()
 
     def stop(self) -> None:
         """Nothing answers at the port any more. Does nothing if it is stopped already."""
         self._controller.stop(no_assert=True)
+
+    def _log_in(self, *login: object) -> AuthResult:
+        return AuthResult(success=not self.refuse_login, handled=False)
 
     async def handle_EHLO(
         self,

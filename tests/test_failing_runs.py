@@ -3,6 +3,7 @@
 import datetime
 
 import pytest
+from django.db import OperationalError
 
 from automation.demo.models import Cart, Customer
 from automation.events.models import EventRecord
@@ -137,6 +138,62 @@ def test_a_failing_generator_says_so_and_stays_armed():
     assert (run.state, run.error, run.new) == ("failed", outcome.error, 0)
     generator.refresh_from_db()
     assert (generator.state, generator.lease_until) == ("armed", None)
+
+
+def test_a_generator_that_keeps_failing_is_paused_and_one_success_forgets_it(monkeypatch):
+    def fail(*args):
+        raise ValueError("broken")
+
+    shop.cart()
+    generator = shop.generator()
+    for failures in (9, 10):
+        with monkeypatch.context() as patched:
+            patched.setattr(running.repeating, "with_had", fail)
+            for _time in range(failures):
+                assert generator.state == "armed"
+                assert running.run(generator, NOW).error == "ValueError: broken"
+        if failures == 9:
+            assert running.run(generator, NOW).new == 1
+    generator.refresh_from_db()
+    assert (generator.state, generator.failures) == ("paused", 10)
+    assert generator.state_reason == (
+        "It failed again and again, the last time because: ValueError: broken"
+    )
+    generator.arm(NOW)
+    assert (generator.state, generator.failures) == ("armed", 0)
+
+
+def test_a_database_out_of_reach_pauses_no_generator(monkeypatch):
+    def fail(*args):
+        raise OperationalError("the connection is gone")
+
+    generator = shop.generator()
+    monkeypatch.setattr(running.repeating, "with_had", fail)
+    for _time in range(12):
+        assert running.run(generator, NOW).error
+    generator.refresh_from_db()
+    assert (generator.state, generator.failures) == ("armed", 0)
+
+
+def test_a_generator_that_its_workers_die_of_is_paused_and_not_run_again():
+    shop.cart()
+    generator, runs = shop.generator(), 0
+    while generator.state == "armed":
+        assert generator.claim()
+        if generator.failures == 10:
+            generator.finish_claim()
+            Generator.objects.update(failures=10)
+            generator = Generator.objects.get()
+            assert running.run(generator, NOW).new == 0
+            break
+        runs += 1
+        Generator.objects.update(lease_until=NOW)  # the worker is gone, its claim is over
+        generator = Generator.objects.get()
+    generator.refresh_from_db()
+    assert (generator.state, runs) == ("paused", 4)
+    assert generator.state_reason == (
+        "It failed again and again, the last time because: Each worker that ran it died."
+    )
 
 
 def test_a_saved_row_that_fails_is_a_failed_run_and_a_thousand_are_one():

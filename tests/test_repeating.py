@@ -16,6 +16,7 @@ from generators import repeating, running
 from generators.models import Generator, Presence, Run
 from tests import shop
 from tests.processes import start_manage
+from tests.test_running import inserted
 
 pytestmark = pytest.mark.django_db
 
@@ -201,7 +202,7 @@ def test_a_run_with_nothing_new_inserts_nothing(repeat):
     new(generator)
     with CaptureQueriesContext(connection) as captured:
         assert new(generator, NOW + DAY) == 0
-    assert [query["sql"] for query in captured if query["sql"].startswith("INSERT")] == []
+    assert inserted(captured) == []
     assert Run.objects.count() == 1
 
 

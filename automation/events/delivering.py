@@ -12,10 +12,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
-from django.db import DatabaseError, InterfaceError
+from django.db import DatabaseError, InterfaceError, OperationalError, connections, router
 from django.utils import timezone
 from django.utils.translation import ngettext
 
@@ -26,6 +27,9 @@ logger = logging.getLogger(__name__)
 
 # A claim is renewed when so much of its lease is over.
 _RENEWED_AFTER = 1 / 4
+
+# For so many seconds an answer is tried to be written down.
+_INSIST = 40
 
 
 class Outcome(Exception):
@@ -223,22 +227,45 @@ def _deliver_one(delivery: Delivery, courier: Courier) -> str:
         return _settled(delivery, Fail(str(error) or type(error).__name__, Cause.ERROR))
     if not delivery.hand_over(timezone.now(), **prepared.written):
         return "lost"  # The claim is somebody else's by now.
+    answer = _answer(delivery, courier, prepared)
+    return _insist(partial(_settled, delivery, answer), delivery)
+
+
+def _answer(delivery: Delivery, courier: Courier, prepared: Prepared) -> Answer | Outcome:
+    """What the other side made of it."""
     try:
-        answer = courier.hand_over(delivery, prepared)
+        return courier.hand_over(delivery, prepared)
     except Outcome as outcome:
-        return _settled(delivery, outcome)
+        return outcome
     except Exception as error:
         logger.exception("%s %s is unknown", delivery._meta.label, delivery.pk)
-        return _settled(delivery, Unknown(str(error) or type(error).__name__))
-    delivery.settle_sent(timezone.now(), answer.note, **answer.written)
-    return delivery.STATES.SENT
+        return Unknown(str(error) or type(error).__name__)
 
 
-def _settled(delivery: Delivery, outcome: Outcome) -> str:
-    """Settle ``delivery`` by what its courier raised."""
+def _insist(settle: Callable[[], str], delivery: Delivery) -> str:
+    """Write an answer down, for a while also against a database that is locked or restarts:
+    what is not written down is unknown."""
+    connection = connections[router.db_for_write(type(delivery))]
+    end = time.monotonic() + _INSIST
+    while True:
+        try:
+            return settle()
+        except (OperationalError, InterfaceError) as error:
+            if connection.in_atomic_block or time.monotonic() > end:
+                raise
+            logger.warning("The answer to %s cannot be written down yet: %s", delivery.pk, error)
+            connection.close()
+            time.sleep(0.5)
+
+
+def _settled(delivery: Delivery, outcome: Answer | Outcome) -> str:
+    """Settle ``delivery`` by what its courier returned or raised."""
     if isinstance(outcome, Unknown) and delivery.REPEATABLE:
         outcome = Later(outcome.reason)
     match outcome:
+        case Answer():
+            delivery.settle_sent(timezone.now(), outcome.note, **outcome.written)
+            return delivery.STATES.SENT
         case Skip():
             delivery.settle_skipped(outcome.reason, outcome.cause)
             return delivery.STATES.SKIPPED

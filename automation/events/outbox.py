@@ -77,16 +77,14 @@ class DeliveryQuerySet(models.QuerySet[Any]):
         features = connections[database].features
         with transaction.atomic(using=database):
             due = self.using(database).due(now)
-            deaths = due.values_list("deaths", flat=True).first()
-            if deaths is None:
-                return []
             if features.has_select_for_update_skip_locked:
                 of = ("self",) if features.has_select_for_update_of else ()
                 due = due.select_for_update(skip_locked=True, of=of)
+            deaths = due.values_list("deaths", flat=True).first()
+            if deaths is None:
+                return []
             most = claim_size(deaths, limit)
             chosen = list(due.filter(deaths=deaths).values_list("pk", flat=True)[:most])
-            if not chosen:
-                return []
             self.model._base_manager.using(database).filter(
                 pk__in=chosen, state=State.QUEUED
             ).update(
@@ -240,6 +238,8 @@ class Delivery(models.Model):
 
     class Meta:
         abstract = True
+        # What happened is not edited; people may decide about it.
+        default_permissions = ("view", "decide")
         indexes = [
             models.Index(fields=["state", "not_before"], name="%(class)s_due"),
             models.Index(fields=["created_at"], name="%(class)s_created"),

@@ -9,6 +9,7 @@ import logging
 from typing import Any
 
 from django.conf import settings
+from django.db import models
 from django.dispatch import Signal
 
 logger = logging.getLogger(__name__)
@@ -44,9 +45,28 @@ def ensure_tick(using: str = "default", **kwargs: Any) -> None:
     )
 
 
+def signs_of_life() -> list[tuple[str, datetime.datetime]]:
+    """When each cluster that is known was last seen at work, by name."""
+    from automation.events.heartbeat import Heartbeat
+
+    beats = Heartbeat.objects.order_by("name")
+    return list(beats.values_list("name", "beaten_at"))
+
+
 def is_silent(now: datetime.datetime) -> bool:
-    """Whether no cluster seems to run at ``now`` (aware): the tick is overdue by minutes."""
+    """Whether no cluster seems to work at ``now`` (aware): the tick is overdue by minutes, or no
+    cluster that is known was seen at work for as long. (One whose workers are stuck still plans
+    the next tick.)"""
+    from automation.events.heartbeat import Heartbeat
+
+    tick = _next_tick()
+    if tick is None or tick < now - SILENCE:
+        return True
+    last = Heartbeat.objects.aggregate(last=models.Max("beaten_at"))["last"]
+    return last is not None and last < now - SILENCE
+
+
+def _next_tick() -> datetime.datetime | None:
     from django_q.models import Schedule
 
-    due = Schedule.objects.filter(name=TICK_NAME).values_list("next_run", flat=True).first()
-    return due is None or due < now - SILENCE
+    return Schedule.objects.filter(name=TICK_NAME).values_list("next_run", flat=True).first()

@@ -22,6 +22,10 @@ def tick() -> None:
             logger.error("The tick failed in %r", receiver, exc_info=error)
 
 
+def beat() -> None:
+    """Nothing: that a worker takes it is the sign of life that its watchdog asked for."""
+
+
 def ring_for_deliveries(now: datetime.datetime, **kwargs: Any) -> None:
     """Queue again what dead workers left, and ring for every kind of delivery that is due."""
     for model in delivery_models():

@@ -28,6 +28,8 @@ class Settings:
     MESSAGE_ID_DOMAIN: str = ""
     #: Where recipients reach this site, as "https://shop.example"; empty: they do not.
     SITE_URL: str = ""
+    #: What Prometheus must know to read /metrics; empty: there is no such page.
+    METRICS_TOKEN: str = ""
     #: The largest file that can be uploaded, in megabytes.
     UPLOAD_MEGABYTES: int = 5
     #: What the attachments of one mail may take together, in megabytes.

@@ -10,7 +10,8 @@ from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy as _
 
-from automation.events.admin import ReadOnlyAdmin, moment, state_badge
+from automation.events.admin import moment, state_badge
+from automation.events.delivery_admin import CauseFilter, DeliveryAdmin
 from automation.events.outbox import State
 from automation.rules.views import linked
 from mails.building import message_id
@@ -22,11 +23,11 @@ COPIES = {"copy_to": "Cc", "hidden_copy_to": "Bcc"}
 
 
 @admin.register(Message)
-class MessageAdmin(ReadOnlyAdmin):
+class MessageAdmin(DeliveryAdmin):
     change_form_template = "admin/mails/message.html"
     list_display = ("when", "recipient", "what", "badge")
     list_display_links = ("when", "recipient")
-    list_filter = ("state", "mail", "created_at")
+    list_filter = ("state", CauseFilter, "mail", "created_at")
     date_hierarchy = "created_at"
     search_fields = ("recipient", "subject")
     search_help_text = _("Search by address or subject")

@@ -18,13 +18,14 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from automation.demo.processes import Process, end
 from automation.demo.shop import SHOP_TIME_ZONE, load_shop
+from automation.events.processes import Process, end
 
 HOST = "127.0.0.1"
 NAME = PASSWORD = "demo"
 SECONDS_TO_START = 60
-SECONDS_TO_END = 12  # the cluster finishes the tasks that it has begun
+SECONDS_TO_END = 14
+CLUSTER_GRACE = 10  # in which it finishes the tasks that it has begun
 SECONDS_BETWEEN_COUNTS = 2
 
 
@@ -137,7 +138,8 @@ class Command(BaseCommand):
         try:
             self._start(_("The mail server"), "mailbox", *self._catch_mail())
             self._start(_("The site"), "site", "runserver", "--noreload", f"{HOST}:{self.port}")
-            self._start(_("The cluster"), "cluster", "qcluster")
+            grace = ("--grace", str(CLUSTER_GRACE))
+            self._start(_("The cluster"), "cluster", "run_cluster", *grace)
             if self._wait_for(self._mail_server_answers) and self._wait_for(self._site_answers):
                 self._ring()
                 self._explain()

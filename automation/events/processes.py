@@ -1,4 +1,4 @@
-"""Processes that the demo starts, and that end with it, however it ends."""
+"""Processes that end with the one that started them, however that one ends."""
 
 import ctypes
 import os
@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,27 +16,36 @@ _TAIL_LINES = 15
 
 
 class Process:
-    """A command in a process group of its own, which writes to a log.
+    """A command in a session and process group of its own. Without a log it writes where this
+    process writes.
 
     On Linux it gets a SIGTERM when the process that started it dies, even by SIGKILL.
     """
 
     def __init__(
-        self, name: Any, command: list[str], log: Path, environment: Mapping[str, str]
+        self, name: Any, command: list[str], log: Path | None, environment: Mapping[str, str]
     ) -> None:
         self.name = name
         self.log = log
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("wb") as output:
+        with ExitStack() as stack:
+            output = None
+            if log:
+                log.parent.mkdir(parents=True, exist_ok=True)
+                output = stack.enter_context(log.open("wb"))
             self._popen = subprocess.Popen(
                 command,
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
-                stderr=subprocess.STDOUT,
+                stderr=subprocess.STDOUT if output else None,
                 start_new_session=True,
                 preexec_fn=_end_with_parent(),
             )
+
+    @property
+    def group(self) -> int:
+        """The id of its process group, and of its first process."""
+        return self._popen.pid
 
     @property
     def exit_code(self) -> int | None:
@@ -44,6 +53,8 @@ class Process:
         return self._popen.poll()
 
     def last_lines(self) -> str:
+        if self.log is None:
+            return ""
         lines = self.log.read_text(errors="replace").rstrip().splitlines()
         return "\n".join(lines[-_TAIL_LINES:])
 
@@ -71,6 +82,26 @@ def end(processes: Sequence[Process], patience: float) -> None:
         while process.exit_code is None and time.monotonic() < deadline:
             time.sleep(0.05)
         process.kill()
+
+
+def end_children_with_this() -> None:
+    """On Linux: every process that is forked from here on is killed when the one that forked
+    it dies. Programs that are started (``subprocess``) are not."""
+    if sys.platform != "linux":
+        return
+    prctl = ctypes.CDLL(None, use_errno=True).prctl
+    parents: list[int] = []
+
+    def in_child() -> None:
+        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parents[-1]:  # it died before it could be watched
+            os._exit(1)
+
+    os.register_at_fork(
+        before=lambda: parents.append(os.getpid()),
+        after_in_parent=lambda: parents.clear(),
+        after_in_child=in_child,
+    )
 
 
 def _end_with_parent() -> Any:

@@ -1,0 +1,13 @@
+"""What load balancers and monitoring ask: ``path("", include("automation.events.urls"))``."""
+
+from django.urls import path
+
+from automation.events import health_views
+
+app_name = "automation_events"
+
+urlpatterns = [
+    path("healthz", health_views.process, name="healthz"),
+    path("healthz/cluster", health_views.cluster, name="healthz_cluster"),
+    path("metrics", health_views.metrics, name="metrics"),
+]

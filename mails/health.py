@@ -1,0 +1,109 @@
+"""Whether mails can be sent: the mail server, the senders, and what mails need."""
+
+import datetime
+import smtplib
+from collections.abc import Iterator
+from typing import Any
+
+from django.conf import settings
+from django.core.mail import get_connection
+from django.core.mail.backends import smtp
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from automation.events.health import Examination, Finding, Level, examinations, words
+from mails import parts
+from mails.mail import Mail
+from mails.proofreading import problems_of_mail, problems_of_said
+
+#: For how long the mail server may take over each of its answers, in seconds.
+TIMEOUT = 10
+
+#: Django's own default sender, and the site's: nobody reads answers there.
+NOBODYS = ("@localhost", "@localhost>")
+
+
+def _server(now: datetime.datetime) -> Iterator[Finding]:
+    """Connect, greet, log in as configured, and say good-bye. Nothing is sent."""
+    connection: Any = get_connection()
+    if not isinstance(connection, smtp.EmailBackend):
+        if not settings.DEBUG and settings.EMAIL_BACKEND.startswith("django.core.mail."):
+            yield Finding(
+                Level.WARNING,
+                _("Mails go nowhere: EMAIL_BACKEND is %s.") % settings.EMAIL_BACKEND,
+                _("Set EMAIL_URL to your mail server."),
+            )
+        return
+    connection.timeout = TIMEOUT
+    name = f"{connection.host}:{connection.port}"
+    try:
+        connection.open()
+        if smtp_connection := connection.connection:
+            smtp_connection.ehlo_or_helo_if_needed()
+    except (OSError, smtplib.SMTPException) as error:
+        yield Finding(
+            Level.PROBLEM,
+            _("The mail server %(server)s cannot be used: %(error)s")
+            % {"server": name, "error": _said(error)},
+            _("Correct EMAIL_URL, or ask who runs the server. Messages wait until it works."),
+        )
+    else:
+        yield Finding(Level.OK, _("The mail server %s takes mails from us.") % name)
+    finally:
+        connection.fail_silently = True  # it may be gone already
+        connection.close()
+
+
+def _said(error: Exception) -> str:
+    if isinstance(error, smtplib.SMTPResponseException):
+        answer = error.smtp_error
+        said = answer.decode(errors="replace") if isinstance(answer, bytes) else str(answer)
+        return f"{error.smtp_code} {said}"
+    return words(error)
+
+
+def _senders(now: datetime.datetime) -> Iterator[Finding]:
+    sender = settings.DEFAULT_FROM_EMAIL
+    if sender and not sender.endswith(NOBODYS):
+        return
+    active = Mail.objects.filter(is_active=True, from_email="")
+    if name := active.values_list("name", flat=True).first():
+        yield Finding(
+            Level.WARNING,
+            _("Mails without a sender of their own come from “%(sender)s”, such as “%(mail)s”.")
+            % {"sender": sender, "mail": name},
+            _("Set DEFAULT_FROM_EMAIL to an address that your mail server may send from."),
+            model=Mail,
+            query={"is_active__exact": 1},
+        )
+
+
+def _mails(now: datetime.datetime) -> Iterator[Finding]:
+    active = Mail.objects.filter(is_active=True).select_related("layout")
+    for mail in active.prefetch_related("variants", "attachments"):
+        problems = [said for found in problems_of_mail(mail).values() for said in found]
+        for variant in mail.variants.all():
+            problems += [
+                said for found in problems_of_said(variant, mail).values() for said in found
+            ]
+        problems += parts.problems(mail.content())
+        if problems:
+            yield Finding(
+                Level.PROBLEM,
+                _("The mail “%(mail)s” does not work: %(problem)s")
+                % {"mail": mail, "problem": problems[0]},
+                _("Correct it: each of its messages would fail."),
+                model=Mail,
+                query={"q": mail.slug},
+            )
+
+
+def register() -> None:
+    app = "mails"
+    for examination in (
+        Examination("mail server", gettext_lazy("The mail server"), app, _server,
+                    asks_database=False),
+        Examination("senders", gettext_lazy("Senders"), app, _senders),
+        Examination("mails", gettext_lazy("Mails"), app, _mails),
+    ):  # fmt: skip
+        examinations.register(examination)
