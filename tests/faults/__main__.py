@@ -21,6 +21,8 @@ def main() -> int:
     parser.add_argument("--database", choices=["sqlite", "postgres"], default="sqlite")
     parser.add_argument("--broker", choices=["orm", "redis"], default="orm")
     parser.add_argument("--seed", type=int, help="the same faults in the same order")
+    parser.add_argument("--only", default="", metavar="WORDS",
+                        help="only kinds of fault with these words in their name")  # fmt: skip
     parser.add_argument("--workers", type=int, default=2, help="of each cluster")
     parser.add_argument("--clusters", type=int, default=1)
     parser.add_argument("--command", default="", help="qcluster or run_cluster")
@@ -37,7 +39,8 @@ def main() -> int:
     environment = {"CLUSTER_WORKERS": str(given.workers), "FAULTS_BREAK": given.wrong or ""}
     with scene(given.database, given.broker, **environment) as made:
         run = Run(
-            made, given.mails, given.faults, seed, given.clusters, given.command, given.patience
+            made, given.mails, given.faults, seed, given.clusters, given.command, given.only,
+            given.patience,
         )  # fmt: skip
         try:
             figures = run()

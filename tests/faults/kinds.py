@@ -63,10 +63,13 @@ class Breaker:
             found["the queue wiped"] = self.wipe_queue
         return found
 
-    def any_kind(self) -> Fault | None:
-        """Break something; None if it was not there to be broken."""
+    def any_kind(self, words: str = "") -> Fault | None:
+        """Break something, of a kind with ``words`` in its name; None if it was not there to be
+        broken."""
         kinds = self.kinds()
-        return kinds[self.random.choice(sorted(kinds))]()
+        if not (possible := sorted(kind for kind in kinds if words in kind)):
+            raise SystemExit(f"No kind of fault has “{words}” in its name: {', '.join(kinds)}.")
+        return kinds[self.random.choice(possible)]()
 
     def repair(self, everything: bool = False) -> None:
         """End what is over, or all of it."""

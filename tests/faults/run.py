@@ -26,6 +26,8 @@ class Run:
     seed: int
     clusters: int = 1
     command: str = ""
+    #: Only kinds of fault with these words in their name.
+    only: str = ""
     #: Seconds for all of it; what is unfinished then is a problem of the report.
     patience: float = 1800
     happened: list[Fault] = field(default_factory=list)
@@ -64,7 +66,7 @@ class Run:
             fault = None
             while fault is None and time.time() < end:
                 self._keep_going(breaker)
-                fault = breaker.any_kind()
+                fault = breaker.any_kind(self.only)
             if fault is not None:
                 self.happened.append(fault)
 
