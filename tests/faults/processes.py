@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,20 +60,34 @@ class Cluster:
         self._popen: subprocess.Popen[bytes] | None = None
         self.started_at = 0.0
 
-    def start(self, environment: Mapping[str, str] | None = None) -> None:
+    def start(self) -> None:
         with self._log.open("ab") as log:
             self._popen = subprocess.Popen(
                 [sys.executable, "manage.py", self.command],
                 cwd=ROOT,
-                env={**os.environ, **(environment or {})},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=self._limits,
+                preexec_fn=self._begin(),
             )
         self._sessions.add(self._popen.pid)
         self.started_at = time.time()
+
+    def _begin(self) -> Any:
+        """What its first process does before its program starts."""
+        # Not before Django is set up.
+        from automation.events.processes import _end_with_parent
+
+        end_with_parent, limits = _end_with_parent(), self._limits
+
+        def begin() -> None:
+            if end_with_parent is not None:
+                end_with_parent()
+            if limits is not None:
+                limits()
+
+        return begin
 
     @property
     def pid(self) -> int:
