@@ -19,6 +19,8 @@ if not SECRET_KEY:
         "SECRET_KEY is not set. Set it in the environment to a long random value, "
         "or set DEBUG=1 on a machine that only you can reach."
     )
+# Of keys that were replaced: whoever was erased is known by the key of that time.
+SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost"] if DEBUG else [])
 CSRF_TRUSTED_ORIGINS = [f"https://{host}" for host in ALLOWED_HOSTS if host != "*"]
 

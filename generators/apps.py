@@ -11,11 +11,12 @@ class GeneratorsConfig(AppConfig):
         from automation.events.groups import register_provider
         from automation.events.schedule import tick_signal
         from automation.rules import definitions
-        from generators import health, metrics
+        from generators import health, housekeeping, metrics
         from generators.models import DEFINED_FIELDS, Generator
         from generators.producing import producers
         from generators.tasks import offer_due, row_saved
 
+        housekeeping.register()
         tick_signal.connect(offer_due, dispatch_uid="generators.offer_due")
         post_save.connect(row_saved, dispatch_uid="generators.row_saved")
         register_provider(producers)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from django.urls import NoReverseMatch, reverse
 from django.utils.http import urlencode
 
-from automation.events.dispatch import Listener, listeners
+from automation.events.dispatch import dotted_name, listeners
 from automation.events.groups import overlap
 from automation.events.models import Action
 from generators.models import Generator
@@ -43,7 +43,9 @@ def audiences(groups: Iterable[str]) -> list[Audience]:
         Audience(
             group=group,
             actions=[each for each in known if overlap(each[1].group.strip(), group)],
-            listeners=[] if "*" in group else [_name(each) for each in listeners.hearing(group)],
+            listeners=[]
+            if "*" in group
+            else [dotted_name(each) for each in listeners.hearing(group)],
             new_mail_url=new_mail_url(group),
         )
         for group in dict.fromkeys(groups)
@@ -83,9 +85,3 @@ def _page_of(action: Action) -> str:
         return reverse(f"admin:{opts.app_label}_{opts.model_name}_change", args=[action.pk])
     except NoReverseMatch:
         return ""
-
-
-def _name(listener: Listener) -> str:
-    """A listener as developers find it: the module and the name of the function."""
-    name = getattr(listener, "__qualname__", None) or type(listener).__qualname__
-    return f"{listener.__module__}.{name}"

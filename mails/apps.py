@@ -8,10 +8,15 @@ class MailsConfig(AppConfig):
 
     def ready(self) -> None:
         from automation.events.schedule import tick_signal
-        from mails import checks, health  # noqa: F401  (registers the system checks)
+        from mails import (
+            checks,  # noqa: F401  (registers the system checks)
+            health,
+            housekeeping,
+        )
         from mails.defined import register_kinds
         from mails.tasks import ring_for_proofs
 
         register_kinds()
+        housekeeping.register()
         health.register()
         tick_signal.connect(ring_for_proofs, dispatch_uid="mails.ring_for_proofs")

@@ -1,6 +1,6 @@
 """The e-mail as it leaves: a rendered mail with its addresses, for delivery and test alike."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 
 from django.conf import settings
@@ -42,10 +42,12 @@ class Envelope:
         return {name: value for name, value in found.items() if value}
 
 
-def envelope(mail: Mail, content: Content, event: Event, recipient: str) -> Envelope:
+def envelope(
+    mail: Mail, content: Content, event: Event, recipient: str, erased: Container[str] = ()
+) -> Envelope:
     """The addresses of the message to ``recipient``. Copies go along with the first of
-    several recipients only, so that nobody gets two. Raises ``TemplateError`` if a variable
-    among the addresses is unknown."""
+    several recipients only, so that nobody gets two, and never to who was ``erased``. Raises
+    ``TemplateError`` if a variable among the addresses is unknown."""
     left_out: list[str] = []
     known = {recipient.casefold()}
 
@@ -56,8 +58,12 @@ def envelope(mail: Mail, content: Content, event: Event, recipient: str) -> Enve
 
     def copies(template: str) -> Iterable[Address]:
         for address in read(template):
-            if address.address.casefold() not in known:
-                known.add(address.address.casefold())
+            if address.address.casefold() in known:
+                continue
+            known.add(address.address.casefold())
+            if address.address in erased:
+                left_out.append(_("somebody who was erased"))
+            else:
                 yield address
 
     is_first = not content.to or mail.recipients(event)[:1] == [recipient]

@@ -29,13 +29,14 @@ from automation.events.delivering import (
     Unknown,
     Wait,
 )
+from automation.events.erased import Erased
 from automation.events.event import Event
 from automation.events.outbox import Cause
 from automation.rules.templating import TemplateError
 from mails.building import Envelope, build, envelope, message_id
 from mails.content import Content
 from mails.models import Mail, Message, Version
-from mails.obstacles import incomplete, unreachable
+from mails.obstacles import erased, incomplete, unreachable
 from mails.parts import FileUnreachable
 
 logger = logging.getLogger(__name__)
@@ -61,6 +62,7 @@ class Post(Courier):
     def __init__(self) -> None:
         self._connection = _Connection()
         self._versions: dict[int, tuple[Version, Content]] = {}
+        self._erased = Erased()
         self._waiting_for: Wait | None = None
 
     def __exit__(
@@ -75,12 +77,15 @@ class Post(Courier):
         prefetch_related_objects(batch, "event", "mail")
         # A mail may have been changed since the last batch.
         self._versions = {}
+        self._erased = Erased(message.recipient for message in batch)
 
     def prepare(self, delivery: Message) -> PreparedMessage:
         if self._waiting_for is not None:
             raise self._waiting_for
         self._reach(self._connection.open)  # nothing is rendered for a server out of reach
         mail, event = delivery.mail, delivery.event.as_event()
+        if reason := erased(delivery.recipient, self._erased):
+            raise Skip(reason, Cause.ERASED)
         if reason := unreachable(mail, event, delivery.recipient):
             raise Skip(reason, Cause.BAD_ADDRESS if delivery.recipient else Cause.NO_ADDRESS)
         try:
@@ -88,7 +93,7 @@ class Post(Courier):
             rendered = mail.render(event, content=content)
             if reason := incomplete(content, rendered):
                 raise Skip(reason, Cause.INCOMPLETE)
-            whom = envelope(mail, content, event, delivery.recipient)
+            whom = envelope(mail, content, event, delivery.recipient, self._erased)
             email = build(rendered, whom, message_id(delivery.uuid), files=content.attachments)
             email.message()  # A header that cannot be written is found now, not at the hand-over.
         except FileUnreachable as error:

@@ -1,5 +1,7 @@
 """Why somebody gets no mail: the same answers for the preview, the proof and the delivery."""
 
+from collections.abc import Container
+
 from django.utils.translation import gettext as _
 
 from automation.events.event import Event
@@ -8,6 +10,14 @@ from mails import addresses
 from mails.content import Content
 from mails.mail import Mail
 from mails.rendering import RenderedMail
+
+
+def erased(recipient: str, known: Container[str]) -> str:
+    """Why nothing may be sent to ``recipient`` any more; empty if it may. ``known`` are those
+    who were erased (``automation.events.erased.Erased`` of a batch)."""
+    if not recipient or recipient not in known:
+        return ""
+    return _("This person was erased: nothing is sent to them.")
 
 
 def unreachable(mail: Mail, event: Event, recipient: str) -> str:

@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests import machine
 from tests.processes import Cluster
+from tests.receiver import Receiver
 from tests.smtp import SmtpServer
 
 # What can run here ------------------------------------------------------------------------
@@ -74,6 +75,19 @@ def smtp_server(settings: Any) -> Iterator[SmtpServer]:
     settings.EMAIL_HOST_USER = settings.EMAIL_HOST_PASSWORD = ""
     settings.EMAIL_USE_TLS = settings.EMAIL_USE_SSL = False
     settings.EMAIL_TIMEOUT = 5
+    yield server
+    server.stop()
+
+
+# A server that webhooks call --------------------------------------------------------------
+
+
+@pytest.fixture
+def receiver(settings: Any) -> Iterator[Receiver]:
+    """A real HTTP server, which webhooks may call although it is inside."""
+    server = Receiver()
+    server.start()
+    settings.AUTOMATION = {"WEBHOOK_INSIDE_HOSTS": (server.host,), "WEBHOOK_SECONDS": 5}
     yield server
     server.stop()
 

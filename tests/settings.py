@@ -14,6 +14,7 @@ for _name in (
     "EMAIL_URL",
     "LANGUAGE_CODE",
     "METRICS_TOKEN",
+    "SECRET_KEY_FALLBACKS",
     "TIME_ZONE",
 ):
     os.environ.pop(_name, None)

@@ -25,6 +25,7 @@ def test_what_is_exported_is_what_was_imported():
     definitions.load(demo())
     assert definitions.dump() == {
         **demo(),
+        "webhooks": [],
         **{kind: sorted(demo()[kind], key=lambda entry: entry["slug"]) for kind in
            ("segments", "generators", "snippets", "layouts", "mails")},
     }  # fmt: skip
@@ -67,7 +68,8 @@ def first(kind: str, **changes: Any) -> Any:
         ([], "This is not a file of definitions."),
         (changed(version=2), "The file is of version 2; this site reads version 1."),
         (changed(users=[]),
-         "“users” is not known. Known are: segments, generators, snippets, layouts, mails."),
+         "“users” is not known. Known are: segments, webhooks, generators, snippets, layouts, "
+         "mails."),
         (changed(mails={}), "mails must be a list of objects."),
         (changed(mails=["x"]), "mails must be a list of objects."),
         (first("mails", body="{{ cart.totl }}"),

@@ -9,7 +9,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from automation.events import Event, delivering, record
+from automation.events import Event, delivering, metrics, record, tally
 from automation.events.delivering import (
     Answer,
     Courier,
@@ -57,7 +57,7 @@ def queue(count: int = 1) -> None:
 
 
 def delivered(courier: Courier) -> dict[str, int]:
-    return deliver(Message.objects.claim(timezone.now()), courier).counts
+    return deliver(Message.objects.claim(timezone.now()), courier)
 
 
 def told() -> list[tuple[str, str, str, int]]:
@@ -171,3 +171,14 @@ def test_an_answer_is_written_down_although_the_database_ends_the_connection():
 
     assert delivered(Says(hand_over=end_the_connection)) == {"sent": 1}
     assert told() == [("sent", "a note", "", 1)]
+
+
+def test_what_came_of_a_batch_is_counted(monkeypatch: pytest.MonkeyPatch):
+    queue(3)
+    ends = iter([None, Fail("550 no"), Later("451 busy")])
+    monkeypatch.setattr(Message, "courier", lambda: Says(hand_over=lambda: _say(next(ends))))
+    delivering.work(Message)
+    assert {labels["state"]: value for labels, value in tally.values(metrics.ENDED)} == {
+        "sent": 1,
+        "failed": 1,
+    }

@@ -18,6 +18,7 @@ from django.core.management import get_commands
 
 from automation import events, rules
 from automation.events.dispatch import listeners
+from automation.events.housekeeping import chores
 from automation.events.models import EVENT_SHAPE
 from automation.events.outbox import State
 from automation.rules import templating
@@ -127,8 +128,16 @@ def test_the_kinds_of_field_are_explained():
 
 
 def test_every_setting_stands_in_its_table_with_its_default():
-    rows = [f"| `{field.name}` | `{field.default!r}` |" for field in dataclasses.fields(Settings)]
+    defaults = dataclasses.asdict(Settings())
+    rows = [f"| `{name}` | `{default!r}` |" for name, default in defaults.items()]
     assert [row for row in rows if row not in document("settings.md")] == []
+
+
+def test_every_kind_of_data_stands_in_its_table_with_its_age():
+    rows = re.findall(r"^\| `(\w+)` \| ([\w ]+) \|", document("personal-data.md"), re.M)
+    ages = {chore.name: chore.default_days for chore in chores}
+    said = {name: f"{days} days" if days else "for ever" for name, days in ages.items()}
+    assert dict(rows) == said
 
 
 def test_every_variable_of_the_environment_is_explained():

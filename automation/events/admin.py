@@ -8,7 +8,7 @@ from django.apps import apps
 from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import reverse
+from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html, format_html_join
@@ -18,7 +18,9 @@ from django.utils.translation import gettext_lazy as _
 from import_export.admin import ExportMixin
 from import_export.formats.base_formats import CSV
 
+from automation.events import erase_views
 from automation.events import queue_admin as queue_admin  # closes the queue's pages
+from automation.events.chores import EMPTY
 from automation.events.exporting import EventResource
 from automation.events.models import EventRecord
 from automation.events.outbox import delivery_models
@@ -159,6 +161,7 @@ def _kind_of_row(label: str) -> str:
 
 @admin.register(EventRecord)
 class EventRecordAdmin(ExportMixin, ReadOnlyAdmin):
+    import_export_change_list_template = "admin/automation_events/change_list.html"
     resource_classes = [EventResource]
     formats = [CSV]
     skip_export_form = True
@@ -185,6 +188,26 @@ class EventRecordAdmin(ExportMixin, ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).prefetch_related("rule")
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Of an event that was emptied only what is left."""
+        if obj is None or obj.emptied_at is None:
+            return self.fields
+        return [name for name in self.fields if name not in EMPTY or getattr(obj, name)]
+
+    def get_urls(self) -> list[Any]:
+        erase = self.admin_site.admin_view(self.erase_view)
+        return [
+            path("erase/", erase, name="automation_events_eventrecord_erase"),
+            *super().get_urls(),
+        ]
+
+    def erase_view(self, request: HttpRequest) -> HttpResponse:
+        return erase_views.erase(self, request)
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        may_erase = erase_views.may_erase(request)
+        return super().changelist_view(request, {**(extra_context or {}), "may_erase": may_erase})
 
     def export_action(self, request: HttpRequest) -> HttpResponse:
         try:
@@ -240,4 +263,11 @@ class EventRecordAdmin(ExportMixin, ReadOnlyAdmin):
 
     @admin.display(description=_("what was known"))
     def known(self, event: EventRecord) -> str:
+        if event.emptied_at is not None:
+            return gettext("What was known of it was removed on %s.") % moment(event.emptied_at)
         return data_table(event.context)
+
+
+# They derive from what stands above.
+from automation.events import listener_admin as listener_admin  # noqa: E402
+from automation.events.webhooks import admin as webhook_admin  # noqa: E402, F401

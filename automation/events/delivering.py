@@ -9,6 +9,7 @@ import datetime
 import logging
 import time
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from django.db import DatabaseError, InterfaceError, OperationalError, connectio
 from django.utils import timezone
 from django.utils.translation import ngettext
 
+from automation.events.metrics import count_ended
 from automation.events.outbox import Cause, Delivery
 from automation.rules import conf
 
@@ -133,12 +135,9 @@ class Work:
     """What came of a stretch of work: how many were settled in which way."""
 
     claimed: int = 0
-    counts: dict[str, int] = field(default_factory=dict)
+    counts: Counter[str] = field(default_factory=Counter)
     #: Whether there may be more to do.
     unfinished: bool = False
-
-    def count(self, state: str) -> None:
-        self.counts[state] = self.counts.get(state, 0) + 1
 
 
 def work(
@@ -168,7 +167,9 @@ def work(
             done.claimed += len(batch)
             if courier is None:
                 courier = stack.enter_context(model.courier())
-            deliver(batch, courier, done, end)
+            counts = deliver(batch, courier, end)
+            count_ended(model, counts)
+            done.counts.update(counts)
             if progress is not None:
                 progress(done)
             if time.monotonic() > end:
@@ -177,12 +178,11 @@ def work(
     return done
 
 
-def deliver(
-    batch: Sequence[Delivery], courier: Courier, done: Work | None = None, end: float | None = None
-) -> Work:
+def deliver(batch: Sequence[Delivery], courier: Courier, end: float | None = None) -> Counter[str]:
     """Deliver a claimed batch until ``end`` (of ``time.monotonic``): every delivery is settled,
-    queued again or given back when it returns. Raises only when the database is gone."""
-    done = done if done is not None else Work()
+    queued again or given back when it returns. Returns how many became what. Raises only when
+    the database is gone."""
+    counts: Counter[str] = Counter()
     end = end if end is not None else time.monotonic() + conf.get().DELIVERY_SECONDS
     courier.begin(batch)
     renew = _Renewal(batch)
@@ -192,8 +192,8 @@ def deliver(
                 waiting.release()
             break
         renew()
-        done.count(_deliver_one(delivery, courier))
-    return done
+        counts[_deliver_one(delivery, courier)] += 1
+    return counts
 
 
 class _Renewal:

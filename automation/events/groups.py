@@ -88,6 +88,11 @@ def producers(pattern: str = "*") -> list[Producer]:
     ]
 
 
+def made_groups() -> list[tuple[str, str]]:
+    """The groups of events that are made here, with who makes them."""
+    return [(producer.group, producer.label) for producer in producers()]
+
+
 #: The most ``*`` in a pattern. Each more would multiply what a database needs to compare.
 MAX_STARS = 3
 

@@ -2,16 +2,26 @@
 
 from automation.events.actions import Action
 from automation.events.conditions import EventCondition
+from automation.events.erased import ErasedAddress
 from automation.events.heartbeat import Heartbeat
+from automation.events.listener_calls import ListenerCall
+from automation.events.pruning import Pruning
 from automation.events.records import EVENT_SHAPE, EventRecord, template_data
 from automation.events.tally import Tally
+from automation.events.webhooks.calls import WebhookCall
+from automation.events.webhooks.webhook import Webhook
 
 __all__ = [
     "EVENT_SHAPE",
     "Action",
+    "ErasedAddress",
     "EventCondition",
     "EventRecord",
+    "Pruning",
     "Heartbeat",
+    "ListenerCall",
     "Tally",
+    "Webhook",
+    "WebhookCall",
     "template_data",
 ]

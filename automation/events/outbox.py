@@ -258,7 +258,7 @@ class Delivery(models.Model):
 
     @classmethod
     def enqueue(
-        cls, action_id: int, rows: Iterable[tuple[int, str]], now: datetime.datetime
+        cls, action_id: int | str, rows: Iterable[tuple[int, str]], now: datetime.datetime
     ) -> int:
         """Write a queued delivery for each (event id, recipient); returns how many."""
         columns = [*cls.ACTION_COLUMNS, "event_id", "recipient", "uuid", "created_at", "not_before"]

@@ -14,11 +14,11 @@ from itertools import islice
 from django.db import router, transaction
 from django.utils import timezone
 
-from automation.events import bell
-from automation.events.dispatch import call_listeners, listened_groups
+from automation.events import bell, erased
+from automation.events.dispatch import call_listeners, listened_groups, listeners
 from automation.events.event import Event, stored_event
 from automation.events.inserting import insert_rows
-from automation.events.models import Action, EventRecord
+from automation.events.models import Action, EventRecord, ListenerCall
 from automation.rules import conf, plain
 
 logger = logging.getLogger(__name__)
@@ -88,15 +88,19 @@ class Writer:
 
     def write(self, events: Sequence[Event]) -> int:
         """Write one chunk in one transaction; returns how many of ``events`` were new."""
-        keyed = {event.key: event for event in map(stored_event, reversed(events))}
+        screened, about_erased = erased.screened(list(map(stored_event, reversed(events))))
+        keyed = {event.key: event for event in screened}
         self.recording.seen += len(events)
         with transaction.atomic(using=self.database):
             if not self.known_new:
                 self._forget_recorded(keyed)
             new = self._insert(dict(sorted(keyed.items()))) if keyed else []
             if new:
-                self._route(new)
-                self._tell_listeners(new)
+                # Nothing goes out for somebody who was erased; what code does is its own matter.
+                wanted = [(pk, event) for pk, event in new if event.key not in about_erased]
+                self._route(wanted)
+                self._queue_listeners(wanted)
+                self._tell_listeners([about_erased.get(event.key, event) for _pk, event in new])
         self.recording.new += len(new)
         self.written = [event for _pk, event in new]
         return len(new)
@@ -157,8 +161,20 @@ class Writer:
             )
             bell.ring(model, using=self.database)
 
-    def _tell_listeners(self, new: list[tuple[int, Event]]) -> None:
-        groups = listened_groups({event.group for _pk, event in new})
-        heard = [event for _pk, event in new if event.group in groups]
+    def _queue_listeners(self, new: list[tuple[int, Event]]) -> None:
+        """Write down which queued listener is to be told of which event."""
+        hearing: dict[str, set[str]] = {}
+        for group in {event.group for _pk, event in new}:
+            for name in listeners.queued(group):
+                hearing.setdefault(name, set()).add(group)
+        for name, heard in sorted(hearing.items()):
+            told = ((pk, "") for pk, event in new if event.group in heard)
+            ListenerCall.enqueue(name, told, self.now)
+        if hearing:
+            bell.ring(ListenerCall, using=self.database)
+
+    def _tell_listeners(self, new: list[Event]) -> None:
+        groups = listened_groups({event.group for event in new})
+        heard = [event for event in new if event.group in groups]
         if heard:
             transaction.on_commit(lambda: call_listeners(heard), using=self.database)

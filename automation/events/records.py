@@ -11,7 +11,8 @@ from automation.rules.plain import PlainDataField
 
 
 class EventRecord(models.Model):
-    """An event that was recorded: its key is unique, ever. Rows are never changed."""
+    """An event that was recorded: its key is unique, ever. Rows are never deleted; what is
+    personal in them goes when they are pruned or the person is erased (``emptied_at``)."""
 
     # A constraint instead of unique=True: that would add a second index on PostgreSQL.
     key = models.CharField(gettext_lazy("key"), max_length=KEY_LENGTH)
@@ -33,10 +34,12 @@ class EventRecord(models.Model):
     context = PlainDataField(gettext_lazy("what was known"), default=dict)
     recording = models.UUIDField(gettext_lazy("recording"), editable=False)
     recorded_at = models.DateTimeField(gettext_lazy("recorded at"))
+    emptied_at = models.DateTimeField(gettext_lazy("emptied at"), null=True, editable=False)
 
     class Meta:
         verbose_name = gettext_lazy("event")
         verbose_name_plural = gettext_lazy("events")
+        permissions = [("erase_person", "Can erase a person")]
         constraints = [models.UniqueConstraint(fields=["key"], name="automation_event_key")]
         indexes = [
             models.Index(fields=["recorded_at"], name="automation_event_time"),

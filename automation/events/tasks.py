@@ -7,8 +7,9 @@ from typing import Any
 from django.apps import apps
 from django.utils import timezone
 
-from automation.events import bell, delivering
-from automation.events.outbox import Delivery, delivery_models
+from automation.events import bell, delivering, pruning
+from automation.events.metrics import count_ended
+from automation.events.outbox import Delivery, State, delivery_models
 from automation.events.schedule import tick_signal
 
 logger = logging.getLogger(__name__)
@@ -30,7 +31,8 @@ def ring_for_deliveries(now: datetime.datetime, **kwargs: Any) -> None:
     """Queue again what dead workers left, and ring for every kind of delivery that is due."""
     for model in delivery_models():
         deliveries = model._default_manager
-        deliveries.sweep(now)
+        _again, unknown = deliveries.sweep(now)
+        count_ended(model, {State.UNKNOWN: unknown})
         if deliveries.due(now).exists():
             bell.enqueue(bell.DELIVER_TASK, model._meta.label)
 
@@ -49,3 +51,8 @@ def deliver(label: str) -> None:
 
     if delivering.work(model, on_full=ring).unfinished:
         ring()
+
+
+def prune() -> None:
+    """Go on with what is to be pruned; the next tick rings for the rest."""
+    pruning.prune_due(timezone.now())

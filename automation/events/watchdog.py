@@ -220,7 +220,7 @@ class Watchdog:
     def _write(self) -> None:
         now = timezone.now()
         quiet = datetime.timedelta(seconds=self.listening.quiet(time.monotonic()))
-        heartbeat.beat(self.name, now - quiet, self.started_at)
+        heartbeat.beat(self.name, max(now - quiet, self.started_at), self.started_at)
         within = datetime.timedelta(seconds=self.silence + heartbeat.RENEWED_EVERY)
         self.others_work = any(other.name != self.name for other in heartbeat.at_work(now, within))
 

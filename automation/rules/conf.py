@@ -1,6 +1,7 @@
 """The product's settings: one dict, ``AUTOMATION``, read when it is needed."""
 
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from django.conf import settings
@@ -34,6 +35,14 @@ class Settings:
     UPLOAD_MEGABYTES: int = 5
     #: What the attachments of one mail may take together, in megabytes.
     ATTACHMENTS_MEGABYTES: int = 10
+    #: For how many days a kind of data is kept, None for ever, where that is not the default.
+    KEEP_DAYS: Mapping[str, int | None] = field(default_factory=dict)
+    #: When what is older goes, each day, by the clock of TIME_ZONE; empty: never by itself.
+    PRUNE_AT: str = "03:30"
+    #: For how long one call of a webhook may take from beginning to end.
+    WEBHOOK_SECONDS: int = 15
+    #: Hosts inside of the network that webhooks may call: "localhost:9000", "n8n.internal".
+    WEBHOOK_INSIDE_HOSTS: tuple[str, ...] = ()
 
 
 def configured() -> dict[str, Any]:

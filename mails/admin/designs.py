@@ -9,8 +9,8 @@ from django.urls import path, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext_lazy as _
 
+from automation.events import bulk
 from automation.rules.definition_admin import Importable
-from mails.admin import bulk
 from mails.models import Layout, Mail, Snippet
 from mails.pages import designs
 from mails.proofreading import mails_with, relying_on_default, users_of_snippet

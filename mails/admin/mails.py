@@ -12,12 +12,12 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
+from automation.events import bulk
 from automation.events.admin import state_badge
 from automation.events.event import GROUP_LENGTH
-from automation.events.groups import producers
+from automation.events.groups import made_groups, producers
 from automation.rules.definition_admin import Importable
 from automation.rules.forms import TextWithSuggestions
-from mails.admin import bulk
 from mails.admin.attachments import AttachmentInline
 from mails.admin.permissions import OfMail
 from mails.admin.shortening import shortened
@@ -26,12 +26,6 @@ from mails.models import Mail, Variant
 from mails.pages import advice, pages, variables
 from mails.parts import problems
 from mails.widgets import MailEditor
-
-
-def made_groups() -> list[tuple[str, str]]:
-    """The groups of events that are made here, with who makes them."""
-    return [(producer.group, producer.label) for producer in producers()]
-
 
 WORDED_WIDGETS: dict[str, Any] = {
     "language": TextWithSuggestions(languages, {"size": 8}),

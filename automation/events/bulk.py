@@ -1,4 +1,4 @@
-"""What can be done with several mails at once from their list."""
+"""What can be done with several actions at once from their list."""
 
 from typing import Any
 
@@ -26,14 +26,14 @@ def switch_off(model_admin: Any, request: HttpRequest, chosen: QuerySet[Any]) ->
 
 
 def _switch(request: HttpRequest, chosen: QuerySet[Any], *, is_active: bool) -> int:
-    mails = list(chosen.filter(is_active=not is_active))
-    for mail in mails:
-        mail.is_active = is_active
-        mail.save(update_fields=["is_active"])
-    if mails:
+    switched = list(chosen.filter(is_active=not is_active))
+    for action in switched:
+        action.is_active = is_active
+        action.save(update_fields=["is_active"])
+    if switched:
         said = "switched on" if is_active else "switched off"
-        LogEntry.objects.log_actions(request.user.pk or 0, mails, CHANGE, said)
-    return len(mails)
+        LogEntry.objects.log_actions(request.user.pk or 0, switched, CHANGE, said)
+    return len(switched)
 
 
 @admin.action(description=gettext_lazy("Export"), permissions=["view"])

@@ -1,0 +1,1 @@
+"""Webhooks: events as signed calls to other sites."""

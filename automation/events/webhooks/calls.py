@@ -1,0 +1,75 @@
+"""Calls of webhooks: their outbox, and their history."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from django.db import models
+from django.utils.translation import gettext_lazy
+
+from automation.events.outbox import Delivery, DeliveryQuerySet
+from automation.events.webhooks.webhook import Webhook
+
+if TYPE_CHECKING:
+    from automation.events.delivering import Courier
+
+
+class WebhookCallQuerySet(DeliveryQuerySet):
+    def due(self, now: Any) -> Self:
+        """Calls of a webhook that was switched off wait until it is switched on again."""
+        return super().due(now).filter(webhook__is_active=True)
+
+
+class WebhookCall(Delivery):
+    """One event, told to one webhook."""
+
+    ACTION_COLUMNS: ClassVar[Sequence[str]] = ("webhook_id",)
+    CONSTANTS: ClassVar[dict[str, Any]] = {"body": "", "answer": ""}
+    # Receivers know a call that comes again by its name, which stays the same.
+    REPEATABLE: ClassVar[bool] = True
+
+    webhook = models.ForeignKey(
+        Webhook,
+        models.PROTECT,
+        db_index=False,
+        related_name="calls",
+        verbose_name=gettext_lazy("webhook"),
+    )
+    #: Of the last attempt. ``handed_at`` is empty again while a call waits for the next one.
+    tried_at = models.DateTimeField(gettext_lazy("last tried at"), null=True)
+    body = models.TextField(gettext_lazy("sent"), blank=True)
+    status = models.PositiveIntegerField(gettext_lazy("status of the answer"), null=True)
+    answer = models.TextField(gettext_lazy("answer"), blank=True)
+    milliseconds = models.PositiveIntegerField(gettext_lazy("duration in ms"), null=True)
+
+    objects = WebhookCallQuerySet.as_manager()  # type: ignore[misc]
+
+    class Meta(Delivery.Meta):
+        abstract = False
+        verbose_name = gettext_lazy("call of a webhook")
+        verbose_name_plural = gettext_lazy("calls of webhooks")
+        ordering = ("-pk",)
+        constraints = [
+            models.UniqueConstraint(fields=["event", "webhook"], name="automation_call_once")
+        ]
+        indexes = [
+            *Delivery.Meta.indexes,
+            models.Index(fields=["webhook", "tried_at"], name="automation_call_tried"),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.webhook)
+
+    @property
+    def action(self) -> Webhook:
+        return self.webhook
+
+    @property
+    def identity(self) -> str:
+        """What the receiver knows it by, in every attempt."""
+        return f"msg_{self.uuid}"
+
+    @classmethod
+    def courier(cls) -> "Courier":
+        from automation.events.webhooks.courier import WebhookCourier
+
+        return WebhookCourier()

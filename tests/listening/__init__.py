@@ -1,0 +1,1 @@
+"""An app with queued listeners, for tests with a real cluster."""
