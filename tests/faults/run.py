@@ -42,6 +42,8 @@ class Run:
         for _cluster in range(self.clusters):
             self.scene.start_cluster(self.command)
         self._wait(lambda: self._accepted() > 0, 60, breaker)
+        if not self._accepted():
+            raise SystemExit(f"Nothing is sent:\n{self.scene.clusters[0].log()[-3000:]}")
         began = time.time()
         end = began + self.patience
         try:

@@ -21,6 +21,7 @@ AUTOMATION = {
     "DELIVERY_BATCH": 100,
     "DELIVERY_LEASE": 6,
     "DELIVERY_SECONDS": 20,
+    "WEBHOOK_SECONDS": 3,
     **json.loads(os.environ.get("FAULTS_AUTOMATION", "{}")),
 }
 # A queue of its own: other clusters may use the same Redis.
