@@ -23,7 +23,11 @@ scenarios: list[Scenario] = []
 MAILS = 300
 
 
-@register(scenarios, "the mail server is down for 10 s", "all wait, all are sent")
+@register(
+    scenarios,
+    "the mail server is down for 10 s",
+    "at most the one that each worker had on the wire is unknown; all others wait and are sent",
+)
 def server_down() -> str:
     with stage() as made:
         made.record(MAILS)
