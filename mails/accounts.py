@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from django.db import models
-from django.db.models import Case, F, Value, When
+from django.db.models import Case, Exists, F, Q, Value, When
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -155,12 +155,17 @@ _GOING: dict[str, Any] = {
 }
 
 
-def without_way_out(now: datetime.datetime) -> set[str]:
-    """The names of accounts that rest, with all their fallbacks: no message goes out by them."""
-    resting = set(Account.objects.resting(now).filter(sender="").values_list("name", flat=True))
-    if not resting:
-        return set()
-    return {name for name in names() if all(way.name in resting for way in ways(name))}
+def no_way_out(now: datetime.datetime) -> Q:
+    """Which messages go out by no account now: theirs rests, with all its fallbacks. A condition
+    and no list, so that it takes no query of its own."""
+    resting = Account.objects.resting(now).filter(sender="").order_by()
+    found = Q()
+    for name in names():
+        stuck = Q(mail__account__in=_called(name))
+        for way in ways(name):
+            stuck &= Q(Exists(resting.filter(name=way.name)))
+        found |= stuck
+    return found
 
 
 @dataclass(frozen=True)

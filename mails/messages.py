@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy
 
 from automation.events.delivering import Courier
 from automation.events.outbox import Delivery, DeliveryQuerySet
-from mails.accounts import called, without_way_out
+from mails.accounts import called, no_way_out
 from mails.mail import Mail
 from mails.mailers import Mailer, mailers, names
 from mails.versions import Version
@@ -25,10 +25,9 @@ class MessageQuerySet(DeliveryQuerySet):
     def due(self, now: Any) -> Self:
         """Messages of a mail that was switched off wait until it is switched on again; those
         of an account that is stopped wait without being claimed for nothing."""
-        due = super().due(now).filter(mail__is_active=True)
         # A moment that is to come does not end a stop that is now.
-        stopped = without_way_out(min(now, timezone.now()))
-        return due.exclude(mail__account__in=called(stopped)) if stopped else due
+        stuck = no_way_out(min(now, timezone.now()))
+        return super().due(now).filter(~stuck, mail__is_active=True)
 
     def claim(self, now: datetime.datetime, limit: int | None = None) -> list[Any]:
         """A batch of one account, whichever it is: what waits for a slow one, or has waited

@@ -46,8 +46,8 @@ class Received:
         return str(part.get_content()).replace("\r\n", "\n")
 
 
-#: In place of an answer.
-DROP = "drop"
+#: In place of an answer. ``HALFWAY``: to DATA only; yes, and the connection ends.
+DROP, HALFWAY = "drop", "halfway"
 
 
 class _Smtp(SMTP):
@@ -55,7 +55,10 @@ class _Smtp(SMTP):
 
     async def smtp_DATA(self, argument: str) -> None:
         said = self.event_handler.answer(self, "DATA")
-        if said and said != DROP:
+        if said == HALFWAY:
+            await self.push("354 Go on")
+            self.transport.abort()
+        elif said and said != DROP:
             await self.push(said)
         elif not said:
             await super().smtp_DATA(argument)

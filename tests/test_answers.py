@@ -1,17 +1,21 @@
 """What a mail server's answers mean, and what becomes of messages for them."""
 
+import uuid
 from typing import Any
 
 import pytest
+from django.core.mail import EmailMultiAlternatives, get_connection
 from django.core.mail.backends.smtp import EmailBackend
 from django.utils import timezone
 
 from automation.events import Event, record
+from automation.events.delivering import Later
 from automation.events.outbox import Cause, State
 from mails.answers import Meaning, Stage, meaning
+from mails.connections import connect
 from mails.models import Account, Message
 from tests import shop
-from tests.smtp import DROP, SmtpServer
+from tests.smtp import DROP, HALFWAY, SmtpServer
 from tests.test_delivery import deliver_due, messages, queue
 
 pytestmark = pytest.mark.django_db
@@ -169,6 +173,19 @@ def test_a_connection_that_breaks_before_the_message_is_later_and_not_unknown(
     assert state == State.QUEUED
     assert reason.startswith("The connection broke before the message was handed over: ")
     assert Message.objects.get().attempts == 1
+
+
+def test_a_connection_that_breaks_while_the_message_is_written_is_later(smtp_server: SmtpServer):
+    """It has no final dot, so no server can have taken it."""
+    smtp_server.answers["DATA"] = HALFWAY
+    larger_than_any_buffer = "x" * 998 + "\n"
+    email = EmailMultiAlternatives(
+        "Hello", larger_than_any_buffer * 30_000, "shop@example.com", ["a@example.com"]
+    )
+    line = connect(get_connection())
+    line.open()
+    with pytest.raises(Later, match="The connection broke while the message was handed over: "):
+        line.send(email, (1, uuid.uuid4()))
 
 
 def test_a_connection_that_breaks_after_the_message_is_unknown(smtp_server: SmtpServer):

@@ -3,10 +3,12 @@
 import datetime
 from bisect import bisect_left
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from automation.events import Event, pacing, record
@@ -161,6 +163,19 @@ def test_a_slot_that_is_long_past_is_none(smtp_server: SmtpServer, settings: Any
 
 
 # Processes --------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db(transaction=True)
+def test_no_slot_is_given_twice():
+    def reserve_some(_thread: int) -> list[datetime.datetime]:
+        try:
+            return [reserve("x", 10, 1, NOW)[0] for _slot in range(25)]
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(4) as threads:
+        found = [slot for slots in threads.map(reserve_some, range(4)) for slot in slots]
+    assert sorted(found) == [NOW + seconds(number / 10) for number in range(100)]
 
 
 @pytest.mark.slow
