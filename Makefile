@@ -9,11 +9,12 @@ SITE := $(VENV)/.site-requirements
 DEVELOPMENT := $(VENV)/.development-requirements
 PIP := $(VENV)/bin/python -m pip install --quiet --no-input --disable-pip-version-check
 
-.PHONY: help demo test lint messages clean
+.PHONY: help demo test faults lint messages clean
 
 help:
 	@echo "make demo      start a shop with everything running on 127.0.0.1:8000 (PORT=9000 make demo)"
 	@echo "make test      run the tests; make test ARGS='-k recording' passes arguments to pytest"
+	@echo "make faults    break things for half an hour while mails go out, and count (docs/reliability.md)"
 	@echo "make lint      ruff, mypy, and whether a migration is missing"
 	@echo "make messages  collect and compile the translations"
 	@echo "make clean     remove .venv, var and every cache"
@@ -25,6 +26,13 @@ demo: $(SITE)
 
 test: $(DEVELOPMENT)
 	@exec $(VENV)/bin/python -m tests.run $(ARGS)
+
+# Every database with every broker, then each single fault. Goes on after one that failed.
+faults: $(DEVELOPMENT)
+	@code=0; for database in sqlite postgres; do for broker in orm redis; do \
+		$(VENV)/bin/python -m tests.faults --database $$database --broker $$broker --markdown $(ARGS) \
+		|| code=1; done; done; \
+	$(VENV)/bin/python -m tests.faults.single all || code=1; exit $$code
 
 lint: export DEBUG = 1
 lint: export DATABASE_URL = sqlite://:memory:

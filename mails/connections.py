@@ -21,6 +21,7 @@ from django.utils.translation import gettext as _
 
 from automation.events.delivering import Fail, Later, Unknown
 from automation.events.outbox import Cause
+from mails import pipelining
 from mails.answers import Meaning, Stage, meaning, said_by, words
 
 logger = logging.getLogger(__name__)
@@ -182,6 +183,8 @@ class SmtpConnection(Connection):
         """All that comes before the message. Returns which copies were refused."""
         server = self.backend.connection
         options = [f"size={size}"] if server.does_esmtp and server.has_extn("size") else []
+        if pipelining.is_possible(server, recipients):
+            server = pipelining.Together(server, sender, recipients, options)
         code, answer = server.mail(sender, options)
         if code != 250:
             self._refused(Stage.SENDER, code, answer)

@@ -192,22 +192,22 @@ def test_the_mail_that_is_rendered_has_the_size_that_is_said():
 def test_it_measures_sending_beside_ready_bytes(smtp_server, tmp_path, capsys):
     file = tmp_path / "figures.json"
     call_command(
-        "benchmark", "sending", mails=6, workers=[1, 2], repeat=1, file=file,
+        "benchmark", "sending", mails=30, workers=[1, 2], repeat=1, file=file,
         server=f"{smtp_server.host}:{smtp_server.port}", database_url=_url(),
     )  # fmt: skip
     printed = capsys.readouterr().out
     figures = json.loads(file.read_text())
     assert [(run["sender"], run["workers"], run["mails"]) for run in figures["runs"]] == [
-        (sender, workers, 6) for sender in ("raw", "naive", "flint") for workers in (1, 2)
+        (sender, workers, 30) for sender in ("raw", "naive", "flint") for workers in (1, 2)
     ]
     nothing, *_others, flint, _two = figures["runs"]
     assert (nothing["queries"], nothing["commits"]) == (0, 0)
     waits = 2 if connection.vendor == "sqlite" else 1
-    assert waits <= flint["commits"] <= waits + 1, "a few for each batch"
+    assert waits <= flint["commits"] < waits + 1, "and a few for each batch"
     assert all(spent >= 0 for spent in figures["parts"].values())
     assert "| `smtplib` with ready bytes | 1 | " in printed
     assert "| 1.00 | " in printed
-    assert len(smtp_server.received) == 7 * 6, "six ways to send, and one to see how"
+    assert len(smtp_server.received) == 7 * 30, "six ways to send, and one to see how"
     assert _left_over() == []
 
 

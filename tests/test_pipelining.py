@@ -6,7 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from automation.events import Event, delivering, record
+from mails.models import Message
 from mails.pipelining import Together, is_possible
+from tests import shop
 from tests.smtp import SmtpServer
 
 pytestmark = pytest.mark.sqlite_only
@@ -124,3 +127,32 @@ def test_it_is_for_servers_that_offer_it(client, smtp_server):
     with smtplib.SMTP(smtp_server.host, smtp_server.port) as other:
         other.ehlo()
         assert not is_possible(other, [ANN])
+
+
+# The whole way ------------------------------------------------------------------------------
+
+
+def deliver(server: SmtpServer, settings, *recipients: str, **mail) -> list[str]:
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = server.host, server.port
+    shop.mail(**mail)
+    record(Event("cart_left", each, {"cart": {}}, recipient=each) for each in recipients)
+    delivering.work(Message)
+    return list(Message.objects.order_by("pk").values_list("state", flat=True))
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("cc", ["", "boss@example.com"])
+def test_a_message_that_is_refused_stops_no_other_one(server, settings, cc):
+    server.refuse_recipients = {ANN: "550 No"}
+    states = deliver(server, settings, ANN, BOB, body="<p>Hello</p>", subject="x", cc=cc)
+    assert states == ["failed", "sent"]
+    assert [each.recipients for each in server.received] == [(BOB, cc) if cc else (BOB,)]
+    assert server.connections == (2 if cc else 1)
+
+
+@pytest.mark.django_db
+def test_a_sender_that_is_refused_for_now_waits(server, settings):
+    server.refuse_sender = "451 Later"
+    assert deliver(server, settings, ANN, BOB, body="<p>Hello</p>", subject="x") == ["queued"] * 2
+    assert server.received == []

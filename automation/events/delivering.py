@@ -19,6 +19,7 @@ from typing import Any, Self
 
 from django.db import DatabaseError, InterfaceError, OperationalError, connections, router
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from automation.events.metrics import count_ended
@@ -246,7 +247,7 @@ def _deliver_one(delivery: Delivery, courier: Courier) -> str:
         return _settled(delivery, outcome)
     except Exception as error:
         logger.exception("%s %s could not be made", delivery._meta.label, delivery.pk)
-        return _settled(delivery, Fail(str(error) or type(error).__name__, Cause.ERROR))
+        return _settled(delivery, Fail(_words(error), Cause.ERROR))
     if not delivery.hand_over(timezone.now(), **prepared.written):
         return "lost"  # The claim is somebody else's by now.
     answer = _answer(delivery, courier, prepared)
@@ -261,7 +262,7 @@ def _answer(delivery: Delivery, courier: Courier, prepared: Prepared) -> Answer 
         return outcome
     except Exception as error:
         logger.exception("%s %s is unknown", delivery._meta.label, delivery.pk)
-        return Unknown(str(error) or type(error).__name__)
+        return Unknown(_words(error))
 
 
 def _insist(settle: Callable[[], str], delivery: Delivery) -> str:
@@ -303,6 +304,13 @@ def _settled(delivery: Delivery, outcome: Answer | Outcome) -> str:
         case _:
             delivery.settle_unknown(outcome.reason)
             return delivery.STATES.UNKNOWN
+
+
+def _words(error: Exception) -> str:
+    """What an error says, for people."""
+    if isinstance(error, MemoryError):
+        return _("It takes more memory than a worker has.")
+    return str(error) or type(error).__name__
 
 
 def _too_late(delivery: Delivery) -> str:
