@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils.translation import gettext_lazy
 
-from automation.events.erasing import Trace, traces
-from automation.events.housekeeping import Chore, chores, delete, steps
+from automation.events.erasing.traces import Trace, traces
+from automation.events.housekeeping.chore import Chore, chores, delete, steps
 from generators.models import Generator, Presence, Run, RunState
 
 

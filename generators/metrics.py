@@ -11,8 +11,8 @@ from prometheus_client.core import (
     SummaryMetricFamily,
 )
 
-from automation.events import tally
-from automation.events.metrics import metrics
+from automation.events.health import tally
+from automation.events.health.metrics import metrics
 from generators.models import Generator, State
 
 RUNS = "flint_runs_total"

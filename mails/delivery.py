@@ -29,7 +29,7 @@ from automation.events.delivering import (
     Unknown,
     Wait,
 )
-from automation.events.erased import Erased
+from automation.events.erasing.erased import Erased
 from automation.events.event import Event
 from automation.events.outbox import Cause
 from automation.rules import conf

@@ -7,9 +7,9 @@ from typing import Any
 from django.db.models import Q, QuerySet
 from django.utils.translation import gettext_lazy
 
-from automation.events.chores import SETTLED, delivery_chore
-from automation.events.erasing import Trace, delivery_trace, traces
-from automation.events.housekeeping import Chore, chores, delete, steps
+from automation.events.erasing.traces import Trace, delivery_trace, traces
+from automation.events.housekeeping.chore import Chore, chores, delete, steps
+from automation.events.housekeeping.own_chores import SETTLED, delivery_chore
 from mails.messages import Message
 from mails.proofs import OPEN, Proof, ProofFinding
 

@@ -14,7 +14,7 @@ from mails.rendering import RenderedMail
 
 def erased(recipient: str, known: Container[str]) -> str:
     """Why nothing may be sent to ``recipient`` any more; empty if it may. ``known`` are those
-    who were erased (``automation.events.erased.Erased`` of a batch)."""
+    who were erased (``automation.events.erasing.erased.Erased`` of a batch)."""
     if not recipient or recipient not in known:
         return ""
     return _("This person was erased: nothing is sent to them.")

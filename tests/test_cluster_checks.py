@@ -10,7 +10,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django_q.conf import Conf
 
-from automation.events.cluster_checks import check_cluster
+from automation.events.cluster.checks import check_cluster
 
 GOOD: dict[str, Any] = {
     "orm": "default",

@@ -9,7 +9,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from automation.events import Event, delivering, metrics, record, tally
+from automation.events import Event, delivering, record
 from automation.events.delivering import (
     Answer,
     Courier,
@@ -21,6 +21,7 @@ from automation.events.delivering import (
     Wait,
     deliver,
 )
+from automation.events.health import metrics, tally
 from mails.models import Message
 from tests import shop
 

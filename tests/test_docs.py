@@ -18,7 +18,7 @@ from django.core.management import get_commands
 
 from automation import events, rules
 from automation.events.dispatch import listeners
-from automation.events.housekeeping import chores
+from automation.events.housekeeping.chore import chores
 from automation.events.models import EVENT_SHAPE
 from automation.events.outbox import State
 from automation.rules import templating

@@ -8,7 +8,7 @@ import pytest
 from django.core.management import call_command
 from django.utils import timezone
 
-from automation.events import heartbeat
+from automation.events.cluster import heartbeat
 from automation.events.health import Examination, Finding, Level, examinations
 from tests.processes import start_manage
 from tests.test_project import PRODUCTION, manage

@@ -16,7 +16,14 @@ from django.utils.crypto import salted_hmac
 
 from automation.events import Event, erasing, record
 from automation.events.dispatch import listeners
-from automation.events.erased import SALT, Erased, ErasedAddress, digests, is_erased, normalised
+from automation.events.erasing.erased import (
+    SALT,
+    Erased,
+    ErasedAddress,
+    digests,
+    is_erased,
+    normalised,
+)
 from automation.events.models import EventRecord
 from automation.events.outbox import State
 from generators import running
@@ -449,7 +456,7 @@ def test_a_get_erases_nobody(admin_client):
 
 
 def test_what_takes_long_goes_on_with_the_next_click(admin_client, monkeypatch):
-    monkeypatch.setattr("automation.events.erase_views.SECONDS", -1.0)
+    monkeypatch.setattr("automation.events.erasing.views.SECONDS", -1.0)
     event("ann")
     answer = admin_client.post(reverse(ERASE), {"address": ANN, "confirmed": "1"})
     (message,) = answer.context["messages"]

@@ -10,7 +10,8 @@ from django.db import connection, transaction
 from django.utils import timezone
 from django_q.models import Schedule
 
-from automation.events import health, heartbeat
+from automation.events import health
+from automation.events.cluster import heartbeat
 from automation.events.health import Examination, Finding, Level, examinations
 from automation.events.models import EventRecord, Tally
 from automation.events.outbox import State

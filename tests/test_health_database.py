@@ -12,8 +12,8 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 from django.utils import timezone
 
-from automation.events import database_health
 from automation.events.health import Level
+from automation.events.health import database as database_health
 from tests.test_health import wrong
 
 on_sqlite = pytest.mark.sqlite_only

@@ -8,7 +8,7 @@ from django.test import Client
 from django.utils import timezone
 from django_q.models import Schedule
 
-from automation.events import heartbeat
+from automation.events.cluster import heartbeat
 from automation.events.outbox import delivery_models
 from automation.events.schedule import TICK_NAME
 from tests.test_health import messages

@@ -11,7 +11,7 @@ from django.utils import timezone
 from django_q.models import Schedule
 from playwright.sync_api import Page, expect
 
-from automation.events import heartbeat
+from automation.events.cluster import heartbeat
 from automation.events.health import Examination, Finding, Level, examinations
 from automation.events.outbox import State
 from automation.events.schedule import TICK_NAME

@@ -6,9 +6,9 @@ import signal
 import pytest
 from django.utils import timezone
 
-from automation.events import erasing
+from automation.events.erasing import traces as erasing
+from automation.events.housekeeping.pruning import prune_due
 from automation.events.models import ErasedAddress, EventRecord, Pruning
-from automation.events.pruning import prune_due
 from tests.processes import start_manage
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
@@ -22,7 +22,8 @@ import os, signal
 from django.conf import settings
 from django.db import connection
 from django.utils import timezone
-from automation.events import erasing, pruning
+from automation.events.erasing import traces as erasing
+from automation.events.housekeeping import pruning
 settings.AUTOMATION = {"KEEP_DAYS": {"events": 30}}
 seen = []
 def count(execute, sql, params, many, context):

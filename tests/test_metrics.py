@@ -10,11 +10,12 @@ from django.test import Client
 from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
-from automation.events import heartbeat, tally
-from automation.events.metrics import count_ended, exposition, metrics
+from automation.events.cluster import heartbeat
+from automation.events.health import tally
+from automation.events.health.metrics import count_ended, exposition, metrics
+from automation.events.health.tally import Counter
 from automation.events.models import Tally
 from automation.events.outbox import State, delivery_models
-from automation.events.tally import Counter
 from generators import running
 from mails.models import Message
 from tests import shop

@@ -14,12 +14,12 @@ from django.utils import timezone
 from django_q.models import OrmQ, Task
 
 from automation.events import Event, record
-from automation.events.chores import empty_events
 from automation.events.health import examinations
-from automation.events.housekeeping import Chore, chores, delete, steps
+from automation.events.housekeeping.chore import Chore, chores, delete, steps
+from automation.events.housekeeping.own_chores import empty_events
+from automation.events.housekeeping.pruning import last_night, prune, prune_due, ring_for_pruning
 from automation.events.models import EventRecord, Pruning
 from automation.events.outbox import State
-from automation.events.pruning import last_night, prune, prune_due, ring_for_pruning
 from automation.events.schedule import tick_signal
 from generators import running
 from generators.models import Generator, Run, RunState

@@ -14,9 +14,9 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from automation.events import Event, dispatch, listen, record
-from automation.events.calling import ListenerCourier
 from automation.events.delivering import deliver
 from automation.events.dispatch import dotted_name, listeners
+from automation.events.listeners.courier import ListenerCourier
 from automation.events.models import EventRecord, ListenerCall
 from automation.events.tasks import ring_for_deliveries
 from tests import shop

@@ -11,9 +11,9 @@ from django.utils import timezone
 from django_q.tasks import async_task
 
 from automation.events import Event, record
-from automation.events.heartbeat import Heartbeat
+from automation.events.cluster.heartbeat import Heartbeat
+from automation.events.cluster.watchdog import Watchdog
 from automation.events.outbox import State
-from automation.events.watchdog import Watchdog
 from mails.models import Message
 from tests import shop
 from tests.processes import WatchedCluster
@@ -113,7 +113,9 @@ def test_it_sends_again_when_workers_that_waited_for_a_task_were_killed(
     for pid in wait_until(lambda: len(cluster.workers) == 2 and cluster.workers):
         os.kill(pid, signal.SIGKILL)
     send(smtp_server)
-    assert "ERROR automation.events.watchdog: No worker has taken a task for" in cluster.log()
+    assert (
+        "ERROR automation.events.cluster.watchdog: No worker has taken a task for" in cluster.log()
+    )
     assert end(cluster) == 0
 
 

@@ -8,10 +8,10 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from automation.events import heartbeat, pulse
-from automation.events.heartbeat import Heartbeat, at_work, beat, beat_with_tick, own_name
-from automation.events.pulse import Pulse, Signs
-from automation.events.watchdog import OVERSLEPT, Listening, Watchdog
+from automation.events.cluster import heartbeat, pulse
+from automation.events.cluster.heartbeat import Heartbeat, at_work, beat, beat_with_tick, own_name
+from automation.events.cluster.pulse import Pulse, Signs
+from automation.events.cluster.watchdog import OVERSLEPT, Listening, Watchdog
 
 NOW = datetime.datetime(2026, 3, 10, 12, 0, tzinfo=datetime.UTC)
 SECOND = datetime.timedelta(seconds=1)
@@ -138,7 +138,7 @@ def test_a_queue_out_of_reach_is_no_fault_of_the_cluster_and_said_once(
 ) -> None:
     dog = watchdog(quiet_for(40))
     dog.pulse, dog.asked = Pulse(tmp_path), 0.0
-    caplog.set_level("INFO", "automation.events.watchdog")
+    caplog.set_level("INFO", "automation.events.cluster.watchdog")
     rename("django_q_ormq", "away")
     try:
         dog._ask(40)

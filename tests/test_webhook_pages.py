@@ -336,7 +336,7 @@ def test_a_call_shows_what_was_sent_and_answered_and_cannot_be_changed(
 
 
 def test_a_call_of_a_listener_shows_its_error(admin_client: Client):
-    from automation.events.calling import ListenerCourier
+    from automation.events.listeners.courier import ListenerCourier
 
     with listeners.registered("order_.*", stumble, queue=True):
         record([Event("order_paid", "1")])

@@ -18,10 +18,10 @@ from django.utils.translation import gettext_lazy as _
 from import_export.admin import ExportMixin
 from import_export.formats.base_formats import CSV
 
-from automation.events import erase_views
 from automation.events import queue_admin as queue_admin  # closes the queue's pages
-from automation.events.chores import EMPTY
+from automation.events.erasing import views as erase_views
 from automation.events.exporting import EventResource
+from automation.events.housekeeping.own_chores import EMPTY
 from automation.events.models import EventRecord
 from automation.events.outbox import delivery_models
 from automation.rules.models import Rule
@@ -269,5 +269,4 @@ class EventRecordAdmin(ExportMixin, ReadOnlyAdmin):
 
 
 # They derive from what stands above.
-from automation.events import listener_admin as listener_admin  # noqa: E402
 from automation.events.webhooks import admin as webhook_admin  # noqa: E402, F401

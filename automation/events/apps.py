@@ -10,21 +10,16 @@ class EventsConfig(AppConfig):
     verbose_name = _("Events")
 
     def ready(self) -> None:
-        from automation.events import (
-            backlog,
-            checks,  # noqa: F401
-            cluster_checks,  # noqa: F401
-            cluster_health,
-            database_health,
-            metrics,
-            pacing,
-            pruning_health,
-            pulse,
-        )
-        from automation.events.chores import register_chores
-        from automation.events.erasing import register_traces
-        from automation.events.heartbeat import beat_with_tick
-        from automation.events.pruning import ring_for_pruning
+        from automation.events import pacing
+        from automation.events.cluster import health as cluster_health
+        from automation.events.cluster import pulse
+        from automation.events.cluster.heartbeat import beat_with_tick
+        from automation.events.erasing.traces import register_traces
+        from automation.events.health import backlog, metrics
+        from automation.events.health import database as database_health
+        from automation.events.housekeeping import health as pruning_health
+        from automation.events.housekeeping.own_chores import register_chores
+        from automation.events.housekeeping.pruning import ring_for_pruning
         from automation.events.schedule import ensure_tick, tick_signal
         from automation.events.tasks import ring_for_deliveries
         from automation.events.webhooks import checks as webhook_checks  # noqa: F401

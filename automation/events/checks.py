@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.checks import CheckMessage, Error, register
 
-from automation.events.housekeeping import chores
+from automation.events.housekeeping.chore import chores
 from automation.rules import conf
 
 

@@ -22,7 +22,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from automation.events.metrics import count_ended
+from automation.events.health.metrics import count_ended
 from automation.events.outbox import Cause, Delivery
 from automation.rules import conf
 

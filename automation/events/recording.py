@@ -14,8 +14,9 @@ from itertools import islice
 from django.db import router, transaction
 from django.utils import timezone
 
-from automation.events import bell, erased
+from automation.events import bell
 from automation.events.dispatch import call_listeners, listened_groups, listeners
+from automation.events.erasing import erased
 from automation.events.event import Event, stored_event
 from automation.events.inserting import insert_rows
 from automation.events.models import Action, EventRecord, ListenerCall

@@ -47,7 +47,7 @@ def ensure_tick(using: str = "default", **kwargs: Any) -> None:
 
 def signs_of_life() -> list[tuple[str, datetime.datetime]]:
     """When each cluster that is known was last seen at work, by name."""
-    from automation.events.heartbeat import Heartbeat
+    from automation.events.cluster.heartbeat import Heartbeat
 
     beats = Heartbeat.objects.order_by("name")
     return list(beats.values_list("name", "beaten_at"))
@@ -57,7 +57,7 @@ def is_silent(now: datetime.datetime) -> bool:
     """Whether no cluster seems to work at ``now`` (aware): the tick is overdue by minutes, or no
     cluster that is known was seen at work for as long. (One whose workers are stuck still plans
     the next tick.)"""
-    from automation.events.heartbeat import Heartbeat
+    from automation.events.cluster.heartbeat import Heartbeat
 
     tick = _next_tick()
     if tick is None or tick < now - SILENCE:

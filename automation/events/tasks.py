@@ -7,8 +7,9 @@ from typing import Any
 from django.apps import apps
 from django.utils import timezone
 
-from automation.events import bell, delivering, pruning
-from automation.events.metrics import count_ended
+from automation.events import bell, delivering
+from automation.events.health.metrics import count_ended
+from automation.events.housekeeping import pruning
 from automation.events.outbox import Delivery, State, delivery_models
 from automation.events.schedule import tick_signal
 

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from automation.events import health_views
+from automation.events.health import views as health_views
 
 app_name = "automation_events"
 

@@ -77,7 +77,7 @@ class Cluster:
     def _begin(self) -> Any:
         """What its first process does before its program starts."""
         # Not before Django is set up.
-        from automation.events.processes import _end_with_parent
+        from automation.events.cluster.processes import _end_with_parent
 
         end_with_parent, limits = _end_with_parent(), self._limits
 

@@ -5,7 +5,7 @@ from typing import Any
 from django import template
 from django.utils import timezone
 
-from automation.events import home
+from automation.events.health import home
 
 register = template.Library()
 

@@ -19,7 +19,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from automation.demo.shop import SHOP_TIME_ZONE, load_shop
-from automation.events.processes import Process, end
+from automation.events.cluster.processes import Process, end
 
 HOST = "127.0.0.1"
 NAME = PASSWORD = "demo"

@@ -4,9 +4,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
-from automation.events import erasing
-from automation.events.erased import ErasedAddress, problem_of
-from automation.events.erasing import Found
+from automation.events.erasing import traces as erasing
+from automation.events.erasing.erased import ErasedAddress, problem_of
+from automation.events.erasing.traces import Found
 
 logger = logging.getLogger(__name__)
 

@@ -4,8 +4,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
-from automation.events.housekeeping import Chore, chores
-from automation.events.pruning import prune
+from automation.events.housekeeping.chore import Chore, chores
+from automation.events.housekeeping.pruning import prune
 
 
 class Command(BaseCommand):

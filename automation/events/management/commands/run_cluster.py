@@ -6,7 +6,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django_q.conf import Conf
 
-from automation.events.watchdog import Watchdog
+from automation.events.cluster.watchdog import Watchdog
 
 SECONDS_TO_SETTLE = 30
 

@@ -2,7 +2,7 @@
 
 A chore is one kind of data. Floors above register theirs as they are loaded::
 
-    from automation.events.housekeeping import Chore, chores
+    from automation.events.housekeeping.chore import Chore, chores
 
     chores.register(Chore("runs", _("runs of generators"), 180, prune=prune_runs, count=count_runs))
 """

@@ -7,8 +7,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from automation.events.health import Examination, Finding, Level, examinations
-from automation.events.housekeeping import chores
-from automation.events.pruning import Pruning
+from automation.events.housekeeping.chore import chores
+from automation.events.housekeeping.pruning import Pruning
 
 #: A pruning that was begun earlier and is not over does not keep up, or nobody is at it.
 SLOW = datetime.timedelta(days=1)

@@ -13,10 +13,11 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from automation.events import backlog, schedule
-from automation.events.metrics import exposition
+from automation.events import schedule
+from automation.events.health import backlog
+from automation.events.health.metrics import exposition
+from automation.events.health.tally import Tally
 from automation.events.outbox import delivery_models
-from automation.events.tally import Tally
 from automation.rules import conf
 
 logger = logging.getLogger(__name__)

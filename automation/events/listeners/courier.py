@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from automation.events.delivering import Answer, Courier, Fail, Later, Prepared, Wait
 from automation.events.dispatch import listeners
-from automation.events.listener_calls import ListenerCall
+from automation.events.listeners.calls import ListenerCall
 from automation.events.outbox import Cause
 from automation.rules import plain
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from automation.events.processes import end_children_with_this
+from automation.events.cluster.processes import end_children_with_this
 
 #: Names the directory to the cluster's processes.
 VARIABLE = "AUTOMATION_PULSE"

@@ -12,7 +12,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext_lazy
 
-from automation.events.housekeeping import Chore, chores, delete, steps
+from automation.events.housekeeping.chore import Chore, chores, delete, steps
 from automation.events.models import EventRecord, ListenerCall, WebhookCall
 from automation.events.outbox import Delivery, State, delivery_models
 

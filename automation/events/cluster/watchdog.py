@@ -21,9 +21,9 @@ from django.utils import timezone
 from django_q.conf import Conf
 from django_q.tasks import async_task
 
-from automation.events import heartbeat
-from automation.events.processes import Process
-from automation.events.pulse import BEAT_TASK, VARIABLE, Pulse, Signs
+from automation.events.cluster import heartbeat
+from automation.events.cluster.processes import Process
+from automation.events.cluster.pulse import BEAT_TASK, VARIABLE, Pulse, Signs
 from automation.events.schedule import TICK_TASK
 
 logger = logging.getLogger(__name__)

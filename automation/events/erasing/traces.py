@@ -21,7 +21,7 @@ from django.db.models.functions import Cast
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from automation.events.erased import ErasedAddress, occurrences, spellings
+from automation.events.erasing.erased import ErasedAddress, occurrences, spellings
 from automation.events.event import KEY_LENGTH, stored_key
 from automation.events.models import EventRecord, ListenerCall, WebhookCall
 from automation.events.outbox import Cause, Delivery, State, delivery_models

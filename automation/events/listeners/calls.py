@@ -35,6 +35,6 @@ class ListenerCall(Delivery):
 
     @classmethod
     def courier(cls) -> "Courier":
-        from automation.events.calling import ListenerCourier
+        from automation.events.listeners.courier import ListenerCourier
 
         return ListenerCourier()

@@ -14,8 +14,8 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from automation.events import erasing
-from automation.events.erased import ErasedAddress, problem_of
+from automation.events.erasing import traces as erasing
+from automation.events.erasing.erased import ErasedAddress, problem_of
 from automation.events.event import ADDRESS_LENGTH
 
 PERMISSION = "automation_events.erase_person"

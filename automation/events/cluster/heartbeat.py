@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy
 from django_q.conf import Conf
 
 from automation import __version__
-from automation.events import pulse
+from automation.events.cluster import pulse
 
 #: A watchdog renews its row so often, in seconds.
 RENEWED_EVERY = 10

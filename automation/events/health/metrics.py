@@ -13,8 +13,9 @@ from django.db.models import Count
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from automation.events import backlog, schedule, tally
-from automation.events.cluster_health import queue_size
+from automation.events import schedule
+from automation.events.cluster.health import queue_size
+from automation.events.health import backlog, tally
 from automation.events.outbox import Delivery, State, delivery_models
 
 logger = logging.getLogger(__name__)

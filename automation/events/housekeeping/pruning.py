@@ -18,7 +18,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy
 
 from automation.events import bell
-from automation.events.housekeeping import LIMIT, Chore, chores
+from automation.events.housekeeping.chore import LIMIT, Chore, chores
 from automation.rules import conf, plain
 
 logger = logging.getLogger(__name__)

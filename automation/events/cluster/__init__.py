@@ -1,0 +1,1 @@
+"""The cluster: that it runs, and that somebody sees when it does not."""

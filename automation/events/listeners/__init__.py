@@ -1,0 +1,1 @@
+"""Calls of queued listeners: their outbox, their history, and how they are made."""
