@@ -14,8 +14,9 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
-from automation.events import Event, erasing, record
+from automation.events import Event, record
 from automation.events.dispatch import listeners
+from automation.events.erasing import traces as erasing
 from automation.events.erasing.erased import (
     SALT,
     Erased,
@@ -366,7 +367,7 @@ def test_the_command_counts_and_erases(caplog):
     assert command(ANN, "--yes") == told
     assert EventRecord.objects.get().recipient == ""
     pseudonym = ErasedAddress.objects.get().pseudonym
-    logged = [entry.getMessage() for entry in caplog.records if entry.name.endswith("erasing")]
+    logged = [entry.getMessage() for entry in caplog.records if entry.name.endswith("erasing.traces")]
     assert [line.partition(" was")[0] for line in logged] == [pseudonym]
     assert ANN not in caplog.text
 

@@ -269,4 +269,5 @@ class EventRecordAdmin(ExportMixin, ReadOnlyAdmin):
 
 
 # They derive from what stands above.
+from automation.events.listeners import admin as listener_admin  # noqa: E402, F401
 from automation.events.webhooks import admin as webhook_admin  # noqa: E402, F401

@@ -10,7 +10,8 @@ class EventsConfig(AppConfig):
     verbose_name = _("Events")
 
     def ready(self) -> None:
-        from automation.events import pacing
+        from automation.events import checks, pacing  # noqa: F401
+        from automation.events.cluster import checks as cluster_checks  # noqa: F401
         from automation.events.cluster import health as cluster_health
         from automation.events.cluster import pulse
         from automation.events.cluster.heartbeat import beat_with_tick
