@@ -367,7 +367,9 @@ def test_the_command_counts_and_erases(caplog):
     assert command(ANN, "--yes") == told
     assert EventRecord.objects.get().recipient == ""
     pseudonym = ErasedAddress.objects.get().pseudonym
-    logged = [entry.getMessage() for entry in caplog.records if entry.name.endswith("erasing.traces")]
+    logged = [
+        entry.getMessage() for entry in caplog.records if entry.name.endswith("erasing.traces")
+    ]
     assert [line.partition(" was")[0] for line in logged] == [pseudonym]
     assert ANN not in caplog.text
 
