@@ -9,7 +9,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
 from automation.events.admin import ReadOnlyAdmin, moment, state_badge
-from automation.rules.admin import labelled
+from automation.rules.admin import in_words
 from mails import accounts, mailers
 from mails.models import Account
 from mails.pages import accounts as pages
@@ -76,15 +76,15 @@ class AccountAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("sent today"))
     def sent(self, account: Account) -> str:
-        return labelled(_("Sent today:"), self.today(account))
+        return in_words(_("Sent today:"), self.today(account))
 
     @admin.display(description=_("at most"))
     def most(self, account: Account) -> str:
-        return labelled(_("At most:"), self.limit(account))
+        return in_words(_("At most:"), self.limit(account))
 
     @admin.display(description=_("stands in for it"))
     def fallback(self, account: Account) -> str:
-        return labelled(_("Stands in for it:"), self.stands_in(account))
+        return in_words(_("Stands in for it:"), self.stands_in(account))
 
     # On the page of one.
 
