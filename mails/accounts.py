@@ -16,7 +16,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from mails.answers import Meaning
+from mails.answers import Meaning, readable
 from mails.mailers import DEFAULT, Mailer, mailer, names, ways
 
 #: An account that was refused rests so many minutes, the longer the more often.
@@ -100,7 +100,7 @@ class Account(models.Model):
             "stopped_at": self.stopped_at or now,
             "stopped_until": now + datetime.timedelta(seconds=seconds),
             "refusals": refusals,
-            "reason": reason,
+            "reason": readable(reason),
         }
         if self._still().update(**stopped):
             for name, value in stopped.items():

@@ -8,6 +8,11 @@ import re
 from enum import Enum, StrEnum
 from typing import Any
 
+from automation.rules import plain
+
+#: So many characters of what the other side says are kept.
+MOST = 1_000
+
 
 class Stage(StrEnum):
     """Where in the conversation an answer came."""
@@ -100,9 +105,14 @@ def words(error: BaseException) -> str:
     code, said = getattr(error, "smtp_code", None), getattr(error, "smtp_error", "")
     if code is not None:
         return said_by(code, said)
-    return str(error) or type(error).__name__
+    return readable(str(error) or type(error).__name__)
 
 
 def said_by(code: int, answer: Any) -> str:
     said = answer.decode(errors="replace") if isinstance(answer, bytes) else str(answer)
-    return f"{code} {said}".strip()
+    return readable(f"{code} {said}")
+
+
+def readable(said: str) -> str:
+    """What somebody else says, as it may be kept: what a database stores, and not too long."""
+    return plain.text(said[:MOST]).strip()

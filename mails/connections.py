@@ -9,6 +9,7 @@ import logging
 import re
 import select
 import smtplib
+import ssl
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -271,6 +272,9 @@ def _trouble(error: Exception) -> Exception:
     if isinstance(error, smtplib.SMTPResponseException):
         found = meaning(Stage.OPENING, error.smtp_code, _text(error.smtp_error))
         return Trouble(found, words(error))
+    if isinstance(error, ssl.SSLCertVerificationError):
+        # It is there, but is it the right one? That takes a person.
+        return Trouble(Meaning.US, words(error))
     if isinstance(error, OSError) and not isinstance(error, smtplib.SMTPNotSupportedError):
         return Trouble(Meaning.AWAY, words(error))
     # STARTTLS or a login is wanted and the server has none, or the settings are wrong.

@@ -3,6 +3,7 @@
 import datetime
 import email.utils
 import re
+import ssl
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +14,8 @@ from django.utils.translation import gettext as _
 
 from automation.events.delivering import Fail, Later, Unknown
 from automation.events.outbox import Cause
-from mails.answers import Meaning, Stage
+from automation.rules import plain
+from mails.answers import Meaning, Stage, readable
 from mails.connections import Connection, Sent, Trouble, unanswered
 
 #: Providers that know a request which comes twice, by the header in which they want its name.
@@ -105,8 +107,8 @@ class ProviderConnection(Connection):
     def _id_of(self, status: Any, recipient: str) -> str:
         for address, each in status.recipients.items():
             if address.casefold() in recipient:
-                return str(each.message_id or "")[:255]
-        return status.message_id[:255] if isinstance(status.message_id, str) else ""
+                return plain.text(str(each.message_id or ""))[:255]
+        return plain.text(status.message_id)[:255] if isinstance(status.message_id, str) else ""
 
     def _said_no(self, error: Any) -> None:
         """Raise what an error of the provider's API means."""
@@ -138,7 +140,9 @@ class ProviderConnection(Connection):
         inner = getattr(cause.args[0], "reason", None) if cause and cause.args else None
         never = isinstance(inner, NewConnectionError)
         if never or isinstance(error, requests.ConnectTimeout | requests.exceptions.InvalidURL):
-            raise Trouble(Meaning.AWAY, str(inner or cause)) from error
+            raise Trouble(Meaning.AWAY, _first_line(inner or cause)) from error
+        if inner is not None and _is_stranger(inner):
+            raise Trouble(Meaning.US, _first_line(inner)) from error
         self._in_doubt(str(cause or error), error)
 
     def _in_doubt(self, reason: str, error: Exception) -> None:
@@ -147,6 +151,12 @@ class ProviderConnection(Connection):
             said = _("The provider did not answer: %s") % reason
             raise Later(said, in_doubt_since=timezone.now()) from error
         raise unanswered(Exception(reason)) from error
+
+
+def _is_stranger(error: BaseException) -> bool:
+    """Whether the other side could not prove who it is, so that nothing was said to it."""
+    found = [error, *error.args]
+    return any(isinstance(each, ssl.SSLCertVerificationError) for each in found)
 
 
 def _reason(error: Any) -> str:
@@ -159,12 +169,12 @@ def _reason(error: Any) -> str:
             found = (data.get(key) for key in ("message", "Message", "error", "errors", "detail"))
             said = next((str(each) for each in found if each), "")
     except ValueError:
-        said = response.text[:300]
-    return f"{error.status_code} {said or response.reason}".strip()
+        said = response.text
+    return readable(f"{error.status_code} {said or response.reason}")
 
 
 def _first_line(error: BaseException) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]
+    return readable((str(error) or type(error).__name__).splitlines()[0])
 
 
 def _retry_after(response: Any) -> float | None:

@@ -5,7 +5,10 @@ import threading
 import uuid
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
+
+from tests.smtp import tls_context
 
 #: In place of a status: the request is read, and the connection ends without an answer.
 HANG_UP = 0
@@ -29,6 +32,7 @@ class Provider:
     taken: list[Request] = field(default_factory=list)
     takes_before_hanging_up: bool = True
     connections: int = 0
+    certificate: Path | None = None
     _known: dict[str, str] = field(default_factory=dict)
 
     def start(self) -> None:
@@ -68,6 +72,10 @@ class Provider:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
+        if self.certificate:
+            self._server.socket = tls_context(self.certificate).wrap_socket(
+                self._server.socket, server_side=True
+            )
         self.port = self._server.server_address[1]
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
         self._thread.start()
@@ -79,7 +87,7 @@ class Provider:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/"
+        return f"{'https' if self.certificate else 'http'}://127.0.0.1:{self.port}/"
 
     def take(self, request: Request) -> dict[str, Any]:
         key = request.headers.get("idempotency-key", "") or str(uuid.uuid4())

@@ -4,10 +4,12 @@ import asyncio
 import email
 import email.policy
 import socket
+import ssl
 import time
 from dataclasses import dataclass, field
 from email.message import EmailMessage
 from functools import cached_property
+from pathlib import Path
 
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
@@ -64,6 +66,13 @@ class _Smtp(SMTP):
             await super().smtp_DATA(argument)
 
 
+def tls_context(certificate: Path) -> ssl.SSLContext:
+    """For a server that has this certificate and its key."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    return context
+
+
 class _Controller(Controller):
     def factory(self) -> SMTP:
         return _Smtp(self.handler, **self.SMTP_kwargs)
@@ -76,6 +85,7 @@ class SmtpServer:
     ``answers``: the answer at a stage (``"EHLO"``, ``"MAIL"``, ``"RCPT"``, ``"DATA"``, ``"END"``),
     for all, or by the address that is asked for (``("RCPT", "a@example.com")``). ``DROP`` instead
     of an answer: the connection ends. ``EHLO`` is followed by ``HELO``, which gets the same.
+    ``certificate``: with its key; then it knows STARTTLS.
     ``knows_utf8``: whether it takes addresses in any letters.
     ``slow``: so many seconds pass before each answer to a mail's content.
     ``refuse_with``: the answer to every mail's content, as "451 Come back later".
@@ -97,6 +107,7 @@ class SmtpServer:
     refuse_login: bool = False
     hang_up_after: int = 0
     hang_up_on: set[str] = field(default_factory=set)
+    certificate: Path | None = None
     host: str = "127.0.0.1"
     port: int = 0
     connections: int = 0
@@ -118,6 +129,7 @@ class SmtpServer:
             ready_timeout=20,
             authenticator=self._log_in,
             auth_require_tls=False,
+            tls_context=tls_context(self.certificate) if self.certificate else None,
         )
         self._controller.start()
 

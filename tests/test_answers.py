@@ -1,6 +1,7 @@
 """What a mail server's answers mean, and what becomes of messages for them."""
 
 import uuid
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,10 +12,11 @@ from django.utils import timezone
 from automation.events import Event, record
 from automation.events.delivering import Later
 from automation.events.outbox import Cause, State
-from mails.answers import Meaning, Stage, meaning
+from mails.answers import MOST, Meaning, Stage, meaning, said_by, words
 from mails.connections import connect
 from mails.models import Account, Message
 from tests import shop
+from tests.receiver import certificate_for
 from tests.smtp import DROP, HALFWAY, SmtpServer
 from tests.test_delivery import deliver_due, messages, queue
 
@@ -306,3 +308,46 @@ def test_a_wrong_password_stops_the_account(smtp_server: SmtpServer, settings: A
     deliver_due()
     assert messages() == [("sent", "")]
     assert account().stopped_at is None
+
+
+# What a server says is somebody else's text -----------------------------------------------
+
+
+def test_what_no_database_can_keep_of_an_answer_is_replaced_and_the_batch_goes_on(
+    smtp_server: SmtpServer,
+):
+    smtp_server.refuse_recipients["a@example.com"] = "550 5.1.1 No such\x00 person"
+    queue("a@example.com", "b@example.com")
+    deliver_due()
+    assert messages() == [("failed", "550 5.1.1 No such\ufffd person"), ("sent", "")]
+
+
+def test_a_server_that_refuses_us_in_words_that_no_database_keeps_stops_the_account(
+    smtp_server: SmtpServer,
+):
+    smtp_server.answers["EHLO"] = "554 5.7.1 go\x00 away"
+    queue("a@example.com")
+    deliver_due()
+    reason = "The mail server cannot be used: 554 5.7.1 go\ufffd away"
+    assert Account.objects.get().reason == reason
+    assert messages() == [("queued", reason)]
+
+
+def test_a_long_answer_is_cut():
+    assert said_by(550, b"x" * 5_000) == "550 " + "x" * (MOST - 4)
+    assert words(OSError("x" * 5_000)) == "x" * MOST
+
+
+def test_a_server_whose_certificate_is_not_valid_refuses_us(
+    smtp_server: SmtpServer, settings: Any, tmp_path: Path
+):
+    smtp_server.stop()
+    smtp_server.certificate = certificate_for("mail.example", tmp_path)
+    smtp_server.start()
+    settings.EMAIL_USE_TLS = True
+    queue("a@example.com")
+    deliver_due()
+    account = Account.objects.get()
+    assert account.refusals == 1  # one that is out of reach has none, and is tried each minute
+    assert "certificate verify failed" in account.reason
+    assert messages() == [("queued", account.reason)]

@@ -2,15 +2,18 @@
 
 import datetime
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.utils import timezone
 
 from automation.events.outbox import Cause, State
+from mails.answers import MOST
 from mails.models import Account, Message
 from mails.providers import KNOWN_FOR
 from tests.provider import HANG_UP, Provider
+from tests.receiver import certificate_for
 from tests.test_delivery import deliver_due, messages, queue
 
 pytestmark = pytest.mark.django_db
@@ -261,3 +264,33 @@ def test_a_backend_that_is_none_stops_the_account_with_words(settings: Any):
     deliver_due()
     reason = "The mail server cannot be used: No module named 'no'"
     assert messages() == [("queued", reason)]
+
+
+def test_what_no_database_can_keep_of_an_answer_is_replaced_and_the_batch_goes_on(
+    resend: Provider,
+):
+    resend.answers = [(422, {"message": "bad \ud83d\x00 name"}, {}), (200, {"id": "\ud83d7"}, {})]
+    queue("a@example.com", "b@example.com")
+    deliver_due()
+    assert messages() == [("failed", "422 bad \ufffd\ufffd name"), ("sent", "")]
+    assert Message.objects.latest("pk").provider_id == "\ufffd7"
+
+
+def test_a_long_answer_is_cut(resend: Provider):
+    resend.answers = [(422, {"message": "x" * 5_000}, {})]
+    queue("a@example.com")
+    deliver_due()
+    assert messages() == [("failed", "422 " + "x" * (MOST - 4))]
+
+
+def test_a_provider_whose_certificate_is_not_valid_stops_the_account(settings: Any, tmp_path: Path):
+    stranger = Provider(certificate=certificate_for("api.example", tmp_path))
+    stranger.start()
+    use(settings, stranger, "resend", api_key="secret")
+    queue("a@example.com")
+    deliver_due()
+    stranger.stop()
+    account = Account.objects.get()
+    assert account.refusals == 1
+    assert "certificate verify failed" in account.reason
+    assert messages() == [("queued", account.reason)]
