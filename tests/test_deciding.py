@@ -144,3 +144,17 @@ def test_all_of_a_filtered_list_can_be_chosen(messages: list[Message], admin_cli
     admin_client.post(where, {**chosen, "select_across": "1", "confirmed": "1"})
     assert states()["failed"] == "queued"
     assert states()["skipped"] == "skipped"
+
+
+@pytest.mark.parametrize("wrong", ["abc", "9" * 40, "", "1\x00", "-"])
+@pytest.mark.parametrize("further", [{}, {"confirmed": "1"}, {"confirmed": "1", "back": "1"}])
+def test_what_is_no_row_is_left_out(
+    messages: list[Message], admin_client: Client, wrong: str, further: dict[str, str]
+):
+    failed = next(each for each in messages if each.state == "failed")
+    chosen = {"action": "retry", "_selected_action": [wrong], "index": "0", **further}
+    assert admin_client.post(LIST, chosen, follow=True).status_code == 200
+    assert Message.objects.get(pk=failed.pk).state == "failed"
+    chosen |= {"_selected_action": [wrong, failed.pk], "confirmed": "1"}
+    assert admin_client.post(LIST, chosen, follow=True).status_code == 200
+    assert Message.objects.get(pk=failed.pk).state == "queued"

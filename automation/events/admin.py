@@ -6,6 +6,7 @@ from typing import Any
 
 from django.apps import apps
 from django.contrib import admin
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import path, reverse
@@ -41,6 +42,14 @@ class ReadOnlyAdmin(admin.ModelAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+    def response_action(self, request: HttpRequest, queryset: Any) -> Any:
+        """Without what no row of the list can be called, which Django would ask for."""
+        posted = request.POST.copy()
+        chosen = posted.getlist(ACTION_CHECKBOX_NAME)
+        posted.setlist(ACTION_CHECKBOX_NAME, [pk for pk in chosen if is_number(pk)])
+        request.POST = posted  # type: ignore[assignment]
+        return super().response_action(request, queryset)
 
 
 def moment(when: datetime.datetime | None) -> str:
