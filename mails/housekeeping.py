@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy
 from automation.events.erasing.traces import Trace, delivery_trace, traces
 from automation.events.housekeeping.chore import Chore, chores, delete, steps
 from automation.events.housekeeping.own_chores import SETTLED, delivery_chore
+from mails.accounts import Account
 from mails.messages import Message
 from mails.proofs import OPEN, Proof, ProofFinding
 
@@ -37,6 +38,7 @@ def register() -> None:
     traces.register(
         delivery_trace(Message, gettext_lazy("messages"), ["subject", "html", "text", "headers"])
     )
+    traces.register(Trace(Account, gettext_lazy("e-mail accounts"), names=["reason"]))
     traces.register(Trace(Proof, gettext_lazy("proofs"), names=["reason", "by_problem"]))
     traces.register(
         Trace(

@@ -119,7 +119,8 @@ class Message(Delivery):
         ]
 
     def __str__(self) -> str:
-        return f"{self.subject or self.mail} → {self.recipient or '–'}"
+        # Without the subject, which may have somebody's name in it: logs keep what this says.
+        return f"{self.mail} → {self.recipient or '–'}"
 
     @classmethod
     def courier(cls) -> Courier:

@@ -15,6 +15,7 @@ from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
 from automation.events import Event, record
+from automation.events.deciding import DECISIONS, decide
 from automation.events.dispatch import listeners
 from automation.events.erasing import traces as erasing
 from automation.events.erasing.erased import (
@@ -30,7 +31,8 @@ from automation.events.outbox import State
 from generators import running
 from generators.models import Presence, Run
 from generators.timing import Repeat
-from mails.models import Message, Proof, ProofFinding
+from mails.answers import Meaning
+from mails.models import Account, Message, Proof, ProofFinding
 from mails.proving import work
 from tests import shop
 from tests.smtp import SmtpServer
@@ -98,6 +100,7 @@ def a_life_of_ann(smtp_server: SmtpServer) -> None:
     generator.pause(f"Row of {ANN} was left out")
     Run.objects.update(error=f"Row of {ANN.lower()} was left out")
     Presence.objects.create(generator=generator, row_pk=ANN, episode=1, is_present=True)
+    Account.of("default").stop(Meaning.US, f"554 <{ANN}>: Relay access denied", timezone.now())
     user = User.objects.create_user("office", "office@example.com", "secret")
     LogEntry.objects.log_actions(user.pk, [copy], CHANGE, f"sent to {ANN}", single_object=True)
 
@@ -108,7 +111,7 @@ def test_no_trace_is_left_anywhere(smtp_server):
     kinds = {line.split()[0] for line in lines_naming(*names)}
     assert kinds == {
         "admin.LogEntry", "automation_events.EventRecord", "generators.Generator",
-        "generators.Presence", "generators.Run", "mails.Message", "mails.Proof",
+        "generators.Presence", "generators.Run", "mails.Account", "mails.Message", "mails.Proof",
         "mails.ProofFinding",
     }  # fmt: skip
     rows = {model: model._base_manager.count() for model in apps.get_models()}
@@ -117,6 +120,21 @@ def test_no_trace_is_left_anywhere(smtp_server):
     rows[ErasedAddress] += 1
     assert {model: model._base_manager.count() for model in apps.get_models()} == rows
     assert erase() == {}
+
+
+def test_the_admins_log_does_not_keep_the_person_in_the_name_of_a_message(admin_user: User):
+    shop.mail(name="Your cart")
+    event("cart")
+    message = Message.objects.get()
+    Message.objects.update(state=State.FAILED, subject="Ann, your cart")
+    decide(DECISIONS["retry"], Message.objects.all(), admin_user, NOW)
+    assert LogEntry.objects.get().object_repr == f"Your cart → {ANN}"
+    LogEntry.objects.update(object_repr=f"Ann, your cart → {ANN}")  # by an earlier release
+    LogEntry.objects.log_actions(admin_user.pk, [message.mail], CHANGE, "x", single_object=True)
+    erase()
+    assert list(LogEntry.objects.order_by("pk").values_list("object_repr", flat=True)) == [
+        f"Your cart → {ErasedAddress.objects.get()}", "Your cart",
+    ]  # fmt: skip
 
 
 def test_others_stay_as_they_are():

@@ -95,9 +95,7 @@ def decide(decision: Decision, chosen: Any, user: Any, now: datetime.datetime) -
             deliveries = model._default_manager.using(database).filter(pk__in=still)
             decided += decision.apply(deliveries, str(user), now)
             shown = chosen.model._default_manager.filter(pk__in=still).defer("reason")
-            if names := _to_be_named(model):
-                shown = shown.select_related(*names)
-            LogEntry.objects.log_actions(user.pk, shown, CHANGE, str(decision.log))
+            LogEntry.objects.log_actions(user.pk, named(shown), CHANGE, str(decision.log))
             bell.ring(model, using=database)
     return decided
 
@@ -112,6 +110,8 @@ def _chunks(rows: Any) -> Iterator[list[int]]:
         last = pks[-1]
 
 
-def _to_be_named(model: Any) -> list[str]:
-    """What a delivery is named by in the log, besides itself: what it was made by."""
-    return [name.removesuffix("_id") for name in model.ACTION_COLUMNS if name.endswith("_id")]
+def named(deliveries: Any) -> Any:
+    """``deliveries`` with what they are named by: what they were made by."""
+    columns = deliveries.model.ACTION_COLUMNS
+    names = [name.removesuffix("_id") for name in columns if name.endswith("_id")]
+    return deliveries.select_related(*names) if names else deliveries

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from automation.events.admin import ReadOnlyAdmin
-from automation.events.deciding import DECISIONS, decide, open_to
+from automation.events.deciding import DECISIONS, decide, named, open_to
 from automation.events.outbox import Cause
 
 #: So many of those that it is about are named on the page that asks.
@@ -89,7 +89,7 @@ def _question(
             "name": name,
             "count": count,
             "others": total - count,
-            "named": meant[:NAMED],
+            "named": named(meant)[:NAMED],
             "more": max(count - NAMED, 0),
             "chosen": request.POST.getlist(ACTION_CHECKBOX_NAME),
             "select_across": request.POST.get("select_across", "0"),

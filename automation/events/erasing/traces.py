@@ -15,12 +15,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.contrib.admin.models import LogEntry
+from django.contrib.contenttypes.models import ContentType
 from django.db import IntegrityError, connections, models, transaction
 from django.db.models import Exists, OuterRef, Q, TextField
 from django.db.models.functions import Cast
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from automation.events.deciding import named
 from automation.events.erasing.erased import ErasedAddress, occurrences, spellings
 from automation.events.event import KEY_LENGTH, stored_key
 from automation.events.models import EventRecord, ListenerCall, WebhookCall
@@ -344,8 +346,9 @@ def delivery_trace(
     """The trace of a kind of delivery: ``texts`` are what was delivered, ``names`` further
     columns in which an address may stand."""
 
-    def cancel(theirs: list[Any], _lost: list[Any], _now: datetime.datetime) -> None:
+    def cancel(theirs: list[Any], lost: list[Any], _now: datetime.datetime) -> None:
         _cancel(model._base_manager.filter(pk__in=theirs))
+        _name_anew(model._base_manager.filter(pk__in={*theirs, *lost}))
 
     return Trace(
         model,
@@ -378,3 +381,14 @@ def _cancel(deliveries: models.QuerySet[Any]) -> None:
     deliveries.filter(state=State.QUEUED).update(
         state=State.CANCELLED, cause=Cause.ERASED, reason=_("The person was erased.")
     )
+
+
+def _name_anew(deliveries: models.QuerySet[Any]) -> None:
+    """The log of the admin keeps how a row was called then, and earlier releases called messages
+    by their subject. Now they are called by what is left."""
+    kind = ContentType.objects.get_for_model(deliveries.model)
+    names = {str(each.pk): str(each)[:200] for each in named(deliveries)}
+    logged = LogEntry.objects.filter(content_type=kind, object_id__in=list(names)).only("object_id")
+    for entry in logged:
+        entry.object_repr = names[str(entry.object_id)]
+    LogEntry.objects.bulk_update(logged, ["object_repr"])
