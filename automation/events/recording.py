@@ -89,10 +89,11 @@ class Writer:
 
     def write(self, events: Sequence[Event]) -> int:
         """Write one chunk in one transaction; returns how many of ``events`` were new."""
-        screened, about_erased = erased.screened(list(map(stored_event, reversed(events))))
-        keyed = {event.key: event for event in screened}
+        stored = list(map(stored_event, reversed(events)))
         self.recording.seen += len(events)
         with transaction.atomic(using=self.database):
+            screened, about_erased = erased.screened(stored)
+            keyed = {event.key: event for event in screened}
             if not self.known_new:
                 self._forget_recorded(keyed)
             new = self._insert(dict(sorted(keyed.items()))) if keyed else []

@@ -20,6 +20,7 @@ from django.db import models
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from automation.events.erasing import under_way
 from automation.events.event import ADDRESS_LENGTH, Event, stored_key
 from automation.rules import plain
 
@@ -153,8 +154,13 @@ def is_erased(addresses: Iterable[str]) -> set[str]:
 
 def screened(events: Sequence[Event]) -> tuple[list[Event], dict[str, Event]]:
     """``events`` as they may be recorded, and those about somebody who was erased as they came,
-    by the key under which they are recorded. One query, if nobody ever was erased."""
-    erased = Erased(found for event in events for found in _addresses_of(event))
+    by the key under which they are recorded. One query, if nobody ever was erased; to be asked
+    in the transaction that records them, for whose end erasing waits."""
+    addresses = [found for event in events for found in _addresses_of(event)]
+    if not addresses:
+        return list(events), {}
+    under_way.hold()
+    erased = Erased(addresses)
     if erased.is_empty:
         return list(events), {}
     screened_events, about = [], {}

@@ -23,6 +23,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from automation.events.deciding import named
+from automation.events.erasing import under_way
 from automation.events.erasing.erased import ErasedAddress, occurrences, spellings
 from automation.events.event import KEY_LENGTH, stored_key
 from automation.events.models import EventRecord, ListenerCall, WebhookCall
@@ -67,6 +68,9 @@ class Traces:
         """Registering a trace of the same model again replaces it."""
         self._traces[trace.model] = trace
 
+    def of(self, model: type[models.Model]) -> Trace:
+        return self._traces[model]
+
     def __iter__(self) -> Iterator[Trace]:
         """Events come last: whose a delivery is, they say."""
         return iter(sorted(self._traces.values(), key=lambda trace: trace.model is EventRecord))
@@ -88,7 +92,7 @@ traces = Traces()
 @dataclass
 class Found:
     """How many rows of a kind there are about a person; ``held``: that cannot be changed now,
-    for they are being sent."""
+    for they are being sent, or recorded."""
 
     label: Any
     rows: int = 0
@@ -103,8 +107,12 @@ def find(address: str) -> list[Found]:
 def erase(address: str, now: datetime.datetime) -> Iterator[Found]:
     """Let nothing be sent to ``address`` any more, and remove the person: a generator, each
     step of which is one committed transaction. It may be left after any step and begun anew;
-    what was erased is not found again. What is being sent at this moment stays (``held``)."""
+    what was erased is not found again. What is being sent or recorded at this moment stays
+    (``held``)."""
     person = ErasedAddress.remember(address, now)
+    if still := under_way.still_after_waiting():
+        # They asked before, so they may be writing the person down.
+        yield Found(traces.of(EventRecord).label, held=still)
     for trace in traces:
         yield Found(trace.label)
         yield from _Search(trace, address).erased(person.pseudonym, now)
