@@ -5,7 +5,7 @@ django-anymail's webhooks receive it (``anymail.urls``) and send it on as a sign
 every provider.
 """
 
-import logging
+import re
 import uuid
 from importlib.util import find_spec
 from typing import Any
@@ -15,15 +15,23 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from automation.events.outbox import Cause, State
+from automation.rules import plain
+from mails.answers import readable
 from mails.models import Message
 from mails.providers import MESSAGE, UUID_
-
-logger = logging.getLogger(__name__)
 
 #: It does not arrive.
 BAD = {"bounced", "rejected", "failed"}
 #: The provider has it, or even more: the one thing that was unknown.
 GOOD = {"queued", "sent", "deferred", "delivered", "opened", "clicked", "complained"}
+
+# A Message-ID of ours: <uuid@domain>. Some leave out its brackets.
+_OURS = re.compile(r"<?([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})@", re.IGNORECASE)
+
+
+class StillBeingSent(Exception):
+    """The answer to this message is not written down yet. django-anymail says 500 to the
+    provider, which is: tell us again later."""
 
 
 def listen() -> None:
@@ -36,39 +44,51 @@ def listen() -> None:
 
 def on_notice(sender: Any, event: Any, esp_name: str = "", **kwargs: Any) -> None:
     """Take down what ``event``, an ``AnymailTrackingEvent``, says. Another notice of the same
-    kind changes nothing."""
+    kind changes nothing. Raises ``StillBeingSent``."""
     kind = str(event.event_type)
     if kind not in BAD | GOOD:
         return
-    found = find(event.metadata or {}, str(event.message_id or ""))
-    message = found.first() if found is not None else None
+    message = find(event.metadata or {}, str(event.message_id or ""))
     if message is None:
         return  # not ours, or removed since
+    if message.state == State.SENDING:
+        raise StillBeingSent(message.pk)
     of_copy = event.recipient and event.recipient.casefold() != message.recipient.casefold()
     if kind in GOOD:
         _arrived(message)
     elif of_copy:
         _note(message, _("Copy to %(address)s: %(what)s") % {
-            "address": event.recipient, "what": _words(kind, event),
+            "address": readable(event.recipient), "what": _words(kind, event),
         })  # fmt: skip
     else:
         _came_back(message, _words(kind, event))
 
 
-def find(metadata: dict[str, Any], provider_id: str) -> Any:
-    """The message that a notice is about: by what we gave it to take along, else by the
-    provider's own name for it. Both have an index: the primary key, and one of the few messages
-    that a provider has named."""
-    pk, name = str(metadata.get(MESSAGE, "")), str(metadata.get(UUID_, ""))
+def find(metadata: dict[str, Any], name: str) -> Message | None:
+    """The message that a notice is about: by what we gave it to take along, else by ``name``,
+    which is the provider's own or the Message-ID that we gave. Each has an index: the primary
+    key, one of the few messages that a provider has named, and that of the few which are
+    unknown or being sent just now."""
+    # In no order: one by the primary key would make the databases walk along that.
+    known = Message.objects.order_by()
+    pk, taken_along = str(metadata.get(MESSAGE, "")), str(metadata.get(UUID_, ""))
     try:
         if pk.isascii() and pk.isdigit() and len(pk) < 19:
-            return Message.objects.filter(pk=int(pk), uuid=uuid.UUID(name))
+            return _one(known.filter(pk=int(pk), uuid=uuid.UUID(taken_along)))
     except ValueError:
         return None
-    if not provider_id:
+    if not name:
         return None
     # The second condition is that of the index.
-    return Message.objects.filter(provider_id=provider_id[:255], provider_id__gt="")
+    found = _one(known.filter(provider_id=plain.text(name)[:255], provider_id__gt=""))
+    if found is None and (ours := _OURS.match(name)):
+        is_open = Q(state__in=(State.UNKNOWN, State.SENDING))
+        found = _one(known.filter(is_open, uuid=uuid.UUID(ours[1])))
+    return found
+
+
+def _one(messages: Any) -> Message | None:
+    return next(iter(messages[:1]), None)
 
 
 def _arrived(message: Message) -> None:
@@ -102,4 +122,4 @@ def _note(message: Message, said: str) -> None:
 def _words(kind: str, event: Any) -> str:
     # The provider's own words, as they come.
     why = event.description or event.mta_response or event.reject_reason or ""
-    return f"{kind}: {why}".strip(": ")
+    return readable(f"{kind}: {why}".strip(": "))
