@@ -115,15 +115,28 @@ class Account(models.Model):
             for name, value in _GOING.items():
                 setattr(self, name, value)
 
+    def is_used(self) -> bool:
+        """Whether an active mail may go out by it, so that a message finds the end of its stop."""
+        from mails.models import Mail
+
+        leading = [name for name in names() if self.name in (way.name for way in ways(name))]
+        leads_here = Mail.objects.filter(is_active=True, account__in=called(leading))
+        if self.sender:
+            leads_here = leads_here.filter(from_email=self.sender)
+        return leads_here.exists()
+
     def resume(self, now: datetime.datetime) -> bool:
-        """A person says that it shall be tried again now, with what waits for just that."""
+        """A person says that it shall be tried again now, with what waits for just that. What
+        nobody would try is not stopped any more."""
         from automation.events.outbox import State
         from mails.models import Message
 
         until = self.stopped_until
-        if until is None or not self._still().update(stopped_until=now):
+        resumed: dict[str, Any] = {"stopped_until": now} if self.is_used() else _GOING
+        if until is None or not self._still().update(**resumed):
             return False
-        self.stopped_until = now
+        for name, value in resumed.items():
+            setattr(self, name, value)
         # They were put off until exactly then.
         Message.objects.filter(state=State.QUEUED, not_before=until).update(not_before=now)
         return True
@@ -179,12 +192,13 @@ class Alarm:
 
 
 def alarms(now: datetime.datetime) -> list[Alarm]:
-    """What keeps messages from going out."""
+    """What keeps messages from going out: no account that nothing would go out by anyway."""
     from mails.models import Mail
 
     found = [
         Alarm(str(each), each.reason, each.stopped_at, _waiting(each.name, each.sender))
         for each in Account.objects.stopped()
+        if each.is_used()
     ]
     known = ["", *names()]
     for name in (
@@ -193,6 +207,14 @@ def alarms(now: datetime.datetime) -> list[Alarm]:
         if waiting := _waiting(name):
             found.append(Alarm(name, missing(name), None, waiting))
     return found
+
+
+def end_unused_stops(now: datetime.datetime, **kwargs: Any) -> None:
+    """Whoever corrects a mail's sender, or its account, leaves a stop behind of which no message
+    finds the end."""
+    for account in Account.objects.stopped().filter(stopped_until__lte=now):
+        if not account.is_used():
+            account.resume(now)
 
 
 def missing(name: str) -> str:

@@ -14,6 +14,7 @@ class MailsConfig(AppConfig):
             housekeeping,
             notices,
         )
+        from mails.accounts import end_unused_stops
         from mails.defined import register_kinds
         from mails.tasks import ring_for_proofs
 
@@ -21,4 +22,5 @@ class MailsConfig(AppConfig):
         notices.listen()
         housekeeping.register()
         health.register()
+        tick_signal.connect(end_unused_stops, dispatch_uid="mails.end_unused_stops")
         tick_signal.connect(ring_for_proofs, dispatch_uid="mails.ring_for_proofs")

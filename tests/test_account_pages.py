@@ -11,6 +11,7 @@ from django_q.models import OrmQ
 
 from automation.events.health import Level, examinations
 from automation.rules.definitions import dump
+from mails.answers import Meaning
 from mails.models import Account, Mail, Message
 from tests import shop
 from tests.smtp import SmtpServer
@@ -65,6 +66,17 @@ def test_trying_again_lets_what_waits_go_out_at_once(admin_client: Client, stopp
     deliver_due()
     assert messages() == [("sent", "")] * 2
     assert Account.objects.get().stopped_at is None
+
+
+@pytest.mark.parametrize(("name", "sender"), [("gone", ""), ("default", "old@example.com")])
+def test_trying_again_what_nothing_goes_out_by_ends_its_stop(
+    admin_client: Client, name: str, sender: str
+):
+    account = Account.of(name, sender)
+    account.stop(Meaning.US, "No", timezone.now())
+    answer = admin_client.post(page("try_again", account.pk), follow=True)
+    assert answer.redirect_chain == [(page("changelist"), 302)]
+    assert Account.objects.get(pk=account.pk).stopped_at is None
 
 
 @pytest.mark.django_db(transaction=True)

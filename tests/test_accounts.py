@@ -10,6 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from automation.events.outbox import State
+from automation.events.tasks import tick
 from mails.accounts import Alarm, alarms
 from mails.answers import Meaning
 from mails.checks import check_accounts
@@ -194,6 +195,43 @@ def test_an_alarm_says_what_waits(smtp_server: SmtpServer, settings: Any):
     deliver_due()
     since = Account.objects.get().stopped_at
     assert alarms(timezone.now()) == [Alarm("The shop's post", REFUSED, since, 2)]
+
+
+DAY = datetime.timedelta(days=1)
+
+
+def a_stop_of(name: str, sender: str = "") -> Account:
+    account = Account.of(name, sender)
+    account.stop(Meaning.US, "No", timezone.now() - DAY)
+    return account
+
+
+def test_a_stop_of_which_no_message_would_find_the_end_is_over(news: SmtpServer, settings: Any):
+    settings.AUTOMATION = {"ACCOUNTS": {"default": {"FALLBACK": "news"}}}
+    mail = shop.mail(from_email="sales@example.com")
+    shop.mail(account="gone")
+    shop.mail(from_email="old@example.com", is_active=False)
+    a_stop_of("gone")
+    a_stop_of("default", "old@example.com")
+    for sender in ("", "sales@example.com"):
+        a_stop_of("default", sender)
+        a_stop_of("news", sender)
+    used = [("default", ""), ("default", "sales@example.com")]
+    used += [("news", ""), ("news", "sales@example.com")]
+    assert len(alarms(timezone.now())) == len(used)
+    tick()
+    assert list(Account.objects.stopped().values_list("name", "sender")) == used
+    Mail.objects.filter(pk=mail.pk).update(from_email="", account="news")
+    tick()
+    assert list(Account.objects.stopped().values_list("name", "sender")) == [("news", "")]
+    assert len(alarms(timezone.now())) == 1
+
+
+def test_a_stop_lasts_as_long_as_it_was_said(smtp_server: SmtpServer):
+    Account.of("default").stop(Meaning.US, "No", timezone.now())
+    tick()
+    assert Account.objects.stopped().count() == 1
+    assert alarms(timezone.now()) == []  # nothing waits
 
 
 def test_what_was_sent_today_is_counted(smtp_server: SmtpServer):

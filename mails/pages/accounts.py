@@ -84,7 +84,9 @@ def _log(request: HttpRequest, account: Account, note: str) -> None:
 
 
 def _back(account: Account) -> HttpResponse:
-    # A sender that goes again has no page.
-    if account.sender and not Account.objects.stopped().filter(pk=account.pk).exists():
+    # A sender that goes again has no page, and neither has an account that is there no more.
+    if (account.sender or account.mailer is None) and not Account.objects.stopped().filter(
+        pk=account.pk
+    ).exists():
         return HttpResponseRedirect(reverse("admin:mails_account_changelist"))
     return HttpResponseRedirect(reverse("admin:mails_account_change", args=[account.pk]))
