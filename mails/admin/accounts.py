@@ -9,6 +9,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
 from automation.events.admin import ReadOnlyAdmin, moment, state_badge
+from automation.rules.admin import in_words
 from mails import accounts, mailers
 from mails.models import Account
 from mails.pages import accounts as pages
@@ -17,7 +18,7 @@ from mails.pages import accounts as pages
 @admin.register(Account)
 class AccountAdmin(ReadOnlyAdmin):
     change_form_template = "admin/mails/account.html"
-    list_display = ("__str__", "badge", "today", "limit", "stands_in")
+    list_display = ("__str__", "badge", "sent", "most", "fallback")
     fields = (
         "state_now", "since", "again", "waiting", "today", "last_ok_at", "limit", "domains",
         "sender_now", "stands_in",
@@ -67,9 +68,25 @@ class AccountAdmin(ReadOnlyAdmin):
     @admin.display(description=_("state"))
     def badge(self, account: Account) -> str:
         if account.stopped_at is None:
-            return state_badge("sent", _("works")) if account.last_ok_at else "–"
+            return state_badge("sent", _("works")) if account.last_ok_at else _("not used yet")
         badge = state_badge("failed", _("stopped"))
         return format_html('{}<br><span class="went-wrong">{}</span>', badge, account.reason)
+
+    # In the list, where a phone shows no heads of columns.
+
+    @admin.display(description=_("sent today"))
+    def sent(self, account: Account) -> str:
+        return in_words(_("Sent today:"), self.today(account))
+
+    @admin.display(description=_("at most"))
+    def most(self, account: Account) -> str:
+        return in_words(_("At most:"), self.limit(account))
+
+    @admin.display(description=_("stands in for it"))
+    def fallback(self, account: Account) -> str:
+        return in_words(_("Stands in for it:"), self.stands_in(account))
+
+    # On the page of one.
 
     @admin.display(description=_("state"))
     def state_now(self, account: Account) -> str:
