@@ -11,7 +11,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from automation.events import bell
-from automation.events.outbox import RETRIED, DeliveryQuerySet, State
+from automation.events.outbox import RETRIED, Delivery, DeliveryQuerySet, State
 
 #: So many are decided in one transaction.
 AT_A_TIME = 1_000
@@ -78,9 +78,15 @@ DECISIONS = {
 }
 
 
-def open_to(state: str) -> dict[str, Decision]:
-    """What can be decided about a delivery in this state."""
-    return {name: decision for name, decision in DECISIONS.items() if state in decision.states}
+def open_to(model: type[Delivery], state: str = "") -> dict[str, Decision]:
+    """What can be decided about deliveries of this kind; in this state, if one is given. What
+    may be repeated is never unknown."""
+    return {
+        name: decision
+        for name, decision in DECISIONS.items()
+        if (not state or state in decision.states)
+        and not (model.REPEATABLE and decision.states == (State.UNKNOWN,))
+    }
 
 
 def decide(decision: Decision, chosen: Any, user: Any, now: datetime.datetime) -> int:

@@ -43,7 +43,8 @@ class DeliveryAdmin(ReadOnlyAdmin):
     def get_actions(self, request: HttpRequest) -> Any:
         found = super().get_actions(request)
         if self.has_decide_permission(request):
-            for name, decision in DECISIONS.items():
+            # Of a filtered list only what fits it.
+            for name, decision in open_to(self.model, request.GET.get("state__exact", "")).items():
                 found[name] = (_asks(name), name, decision.label)
         return found
 
@@ -57,7 +58,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
         context = dict(extra_context or {})
         delivery = self.get_object(request, object_id) if object_id else None
         if delivery is not None and self.has_decide_permission(request):
-            context["decisions"] = open_to(delivery.state).items()
+            context["decisions"] = open_to(self.model, delivery.state).items()
         return super().changeform_view(request, object_id, form_url, context)
 
 

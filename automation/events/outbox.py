@@ -54,10 +54,10 @@ class Cause(models.TextChoices):
     SUPPRESSED = "suppressed", gettext_lazy("not wanted")
     ERASED = "erased", gettext_lazy("erased")
     REFUSED = "refused", gettext_lazy("refused")
-    GONE = "gone", gettext_lazy("gone")
+    GONE = "gone", gettext_lazy("no longer exists")
     ERROR = "error", gettext_lazy("could not be made")
     GIVEN_UP = "given_up", gettext_lazy("tried too often")
-    DIED = "died", gettext_lazy("workers died of it")
+    DIED = "died", gettext_lazy("broke down again and again")
     PERSON = "person", gettext_lazy("decided by a person")
     BOUNCED = "bounced", gettext_lazy("came back")
 
