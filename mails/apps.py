@@ -12,6 +12,7 @@ class MailsConfig(AppConfig):
             checks,  # noqa: F401  (registers the system checks)
             health,
             housekeeping,
+            metrics,
             notices,
         )
         from mails.accounts import end_unused_stops
@@ -22,5 +23,6 @@ class MailsConfig(AppConfig):
         notices.listen()
         housekeeping.register()
         health.register()
+        metrics.register()
         tick_signal.connect(end_unused_stops, dispatch_uid="mails.end_unused_stops")
         tick_signal.connect(ring_for_proofs, dispatch_uid="mails.ring_for_proofs")
