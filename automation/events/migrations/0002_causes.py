@@ -13,6 +13,6 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='action',
             name='expires_hours',
-            field=models.PositiveSmallIntegerField(blank=True, help_text='Hours after the event. What could not go out by then, because the mail server was down for instance, is skipped. Empty: it goes out however late it is.', null=True, verbose_name='not later than'),
+            field=models.PositiveSmallIntegerField(blank=True, help_text='Hours after the event. What could not go out by then, because the other side was down for instance, is skipped. Empty: it goes out however late it is.', null=True, verbose_name='not later than'),
         ),
     ]
