@@ -101,7 +101,7 @@ def test_only_cheap_ones_are_asked_for_the_home_page(now):
         assert [found.what for found in health.examine(now)] == ["cheap", "dear"]
         assert [found.what for found in health.examine(now, cheap=True)] == ["cheap"]
     assert {each.name for each in examinations if each.cheap} == {
-        "cluster", "backlog", "generators", "e-mail accounts",
+        "cluster", "backlog", "webhooks", "generators", "e-mail accounts",
     }  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from automation.events import bulk
@@ -75,7 +76,7 @@ class WebhookAdmin(Importable):
     search_fields = ("name", "slug", "group", "url")
     prepopulated_fields = {"slug": ("name",)}
     actions = (bulk.switch_on, bulk.switch_off, bulk.export)
-    readonly_fields = ("signed_with", "switched_off")
+    readonly_fields = ("signed_with", "switched_off", "troubled")
 
     def get_queryset(self, request: HttpRequest) -> Any:
         webhooks = super().get_queryset(request).non_polymorphic()
@@ -88,6 +89,8 @@ class WebhookAdmin(Importable):
         first = ["name", "slug", "group", "is_active"]
         if obj is not None and obj.off_reason:
             first.append("switched_off")
+        elif obj is not None and obj.trouble:
+            first.append("troubled")
         called = ["url", "sends_details", *(["signed_with"] if obj else [])]
         return [
             (None, {"fields": first}),
@@ -105,6 +108,7 @@ class WebhookAdmin(Importable):
         return [*pages(self), *super().get_urls()]
 
     def save_model(self, request: HttpRequest, obj: Webhook, form: Any, change: bool) -> None:
+        obj.look_again()
         super().save_model(request, obj, form, change)
         if not producers(obj.group):
             said = _(
@@ -134,15 +138,18 @@ class WebhookAdmin(Importable):
 
     @admin.display(description=_("state"), ordering="is_active")
     def state(self, webhook: Webhook) -> str:
+        if webhook.is_active and webhook.resting_until:
+            return state_badge("paused", _("out of reach"))
         if webhook.is_active:
             return state_badge("armed", _("active"))
         return state_badge("paused", _("not active"))
 
     @admin.display(description=_("address"), ordering="url")
     def whom(self, webhook: Webhook) -> str:
-        if not webhook.off_reason:
+        wrong = webhook.off_reason or webhook.trouble
+        if not wrong:
             return webhook.host
-        reason = format_html('<br><span class="went-wrong">{}</span>', webhook.off_reason)
+        reason = format_html('<br><span class="went-wrong">{}</span>', wrong)
         return format_html("{}{}", webhook.host, reason)
 
     @admin.display(description=_("last answer"))
@@ -161,6 +168,14 @@ class WebhookAdmin(Importable):
     @admin.display(description=_("why it was switched off"))
     def switched_off(self, webhook: Webhook) -> str:
         return format_html('<span class="went-wrong">{}</span>', webhook.off_reason)
+
+    @admin.display(description=_("why calls do not arrive"))
+    def troubled(self, webhook: Webhook) -> str:
+        reason = format_html('<span class="went-wrong">{}</span>', webhook.trouble)
+        if webhook.resting_until is None:
+            return reason
+        again = gettext("It is called again at %s.") % moment(webhook.resting_until)
+        return format_html("{} {}", reason, again)
 
     @admin.display(description=_("signed with"))
     def signed_with(self, webhook: Webhook) -> str:
