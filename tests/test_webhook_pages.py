@@ -298,6 +298,24 @@ def test_test_calls_take_a_permission_of_their_own_and_a_post(staff: Any, receiv
     assert len(receiver.received) == 1
 
 
+def test_who_may_not_see_events_sees_and_sends_an_invented_one(staff: Any, receiver: Receiver):
+    made = webhook(receiver.url)
+    happen("of ann", recipient="ann@example.com", context={"iban": "CH93"})
+    call_due()
+    client = staff("view_webhook", "send_test_call", "view_webhookcall")
+    seen = text(client.get(page(made, "sends")))
+    assert "You may not see what happened. So this is an invented event." in seen
+    asked = client.get(page(made, "sends"), {"key": "of ann"})
+    tested = client.post(page(made, "test"), {"key": "of ann"})
+    again = client.post(page(made, "test"))
+    of_call = client.get(page(WebhookCall.objects.get()))
+    for secret in ("ann@example.com", "CH93"):
+        assert [secret in text(each) for each in (asked, tested, again, of_call)] == [False] * 4
+    assert [json.loads(call.body)["data"]["key"] for call in receiver.received] == [
+        "of ann", "example",
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("name", ["sends", "test", "secret"])
 def test_nobody_without_permission_sees_a_page_of_it(staff: Any, client: Client, name: str):
     made = webhook()

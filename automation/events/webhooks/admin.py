@@ -22,7 +22,7 @@ from automation.events.groups import made_groups, producers
 from automation.events.models import Webhook, WebhookCall
 from automation.events.outbox import State
 from automation.events.webhooks import addresses
-from automation.events.webhooks.pages import pages
+from automation.events.webhooks.pages import SEE_EVENTS, pages
 from automation.rules.admin import in_words
 from automation.rules.definition_admin import Importable
 from automation.rules.forms import TextWithSuggestions
@@ -220,6 +220,8 @@ class WebhookCallAdmin(DeliveryAdmin):
             unset.add("not_before")
         if obj.milliseconds is None:
             unset |= {"took", "answered"}
+        if not request.user.has_perm(SEE_EVENTS):
+            unset.add("said")  # all that is known of the event
         return [name for name in self.fields if name not in unset]
 
     def get_queryset(self, request: HttpRequest) -> Any:
