@@ -410,6 +410,21 @@ def test_pages_of_a_webhook_ask_little(admin_client: Client, receiver: Receiver)
     ]  # fmt: skip
 
 
+def test_who_switches_one_on_is_told_what_goes_out_now(admin_client: Client):
+    made = webhook()
+    happen("1", "2")
+    said = "“Stock”: 2 that waited go out now."
+    made.switch_off("Enough.")
+    listed = {"action": "switch_on", "_selected_action": [made.pk]}
+    assert said in text(admin_client.post(LIST, listed, follow=True))
+    assert said not in text(admin_client.post(LIST, listed, follow=True))
+    made.switch_off("Enough.")
+    form = filled(admin_client, page(made), "webhook", url=made.url)
+    assert said not in text(admin_client.post(page(made), form, follow=True))
+    on = admin_client.post(page(made), {**form, "is_active": "on"}, follow=True)
+    assert said in text(on)
+
+
 def test_webhooks_are_switched_on_and_exported_from_their_list(admin_client: Client):
     made = webhook(is_active=False)
     chosen = {"_selected_action": [made.pk]}

@@ -110,6 +110,8 @@ class WebhookAdmin(Importable):
     def save_model(self, request: HttpRequest, obj: Webhook, form: Any, change: bool) -> None:
         obj.look_again()
         super().save_model(request, obj, form, change)
+        if change and obj.is_active and "is_active" in form.changed_data:
+            bulk.tell_waiting(request, obj)
         if not producers(obj.group):
             said = _(
                 "No generator makes events of the group “%s”. Unless code records some, nothing "
