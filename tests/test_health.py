@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 from django.db import connection, transaction
+from django.urls import reverse
 from django.utils import timezone
 from django_q.models import Schedule
 
@@ -19,6 +20,7 @@ from automation.events.schedule import TICK_NAME, TICK_TASK
 from generators.models import Generator, Run
 from mails.models import Attachment, Mail, Message
 from tests import shop
+from tests.forms import filled
 from tests.webhooks import happen, webhook
 
 pytestmark = pytest.mark.django_db
@@ -214,6 +216,20 @@ def test_messages_of_a_mail_that_is_off_are_not_due_but_held(now):
     assert wrong("backlog", now) == [
         (Level.WARNING, "Messages: 3 held: what they belong to is switched off or stopped")
     ]
+
+
+def test_who_switches_a_mail_on_is_told_what_goes_out_now(admin_client):
+    messages(2)
+    mail = Mail.objects.get()
+    mail.is_active = False
+    mail.save()
+    page = reverse("admin:mails_mail_change", args=[mail.pk])
+    form = filled(admin_client, page, "mail")
+    said = f"“{mail}”: 2 that waited go out now."
+    assert said not in admin_client.post(page, form, follow=True).content.decode()
+    assert (
+        said in admin_client.post(page, {**form, "is_active": "on"}, follow=True).content.decode()
+    )
 
 
 def test_what_waits_for_a_webhook_that_is_off_or_rests_is_held(now):

@@ -410,8 +410,8 @@ def test_pages_of_a_webhook_ask_little(admin_client: Client, receiver: Receiver)
     ]  # fmt: skip
 
 
-def test_who_switches_one_on_is_told_what_goes_out_now(admin_client: Client):
-    made = webhook()
+def test_who_switches_one_on_is_told_what_goes_out_now(admin_client: Client, receiver: Receiver):
+    made = webhook(receiver.url)
     happen("1", "2")
     said = "“Stock”: 2 that waited go out now."
     made.switch_off("Enough.")
@@ -419,7 +419,7 @@ def test_who_switches_one_on_is_told_what_goes_out_now(admin_client: Client):
     assert said in text(admin_client.post(LIST, listed, follow=True))
     assert said not in text(admin_client.post(LIST, listed, follow=True))
     made.switch_off("Enough.")
-    form = filled(admin_client, page(made), "webhook", url=made.url)
+    form = filled(admin_client, page(made), "webhook")
     assert said not in text(admin_client.post(page(made), form, follow=True))
     on = admin_client.post(page(made), {**form, "is_active": "on"}, follow=True)
     assert said in text(on)

@@ -44,7 +44,7 @@ def _switch(request: HttpRequest, chosen: QuerySet[Any], *, is_active: bool) -> 
 
 def tell_waiting(request: HttpRequest, action: Action) -> None:
     """Say what goes out because ``action`` was switched on."""
-    of_action = {column: action.pk for column in action.delivery_model.ACTION_COLUMNS}
+    of_action = dict.fromkeys(action.delivery_model.ACTION_COLUMNS, action.pk)
     waiting = action.delivery_model.objects.filter(state=State.QUEUED, **of_action)
     if count := waiting.order_by()[:COUNTED].count():
         said = ngettext(
