@@ -434,3 +434,32 @@ def test_webhooks_are_switched_on_and_exported_from_their_list(admin_client: Cli
     exported = admin_client.post(LIST, {"action": "export", **chosen})
     assert json.loads(exported.content)["webhooks"][0]["slug"] == "stock-1"
     assert made.secret not in exported.content.decode()
+
+
+# Long lists -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("address", [CALLS, LISTENERS])
+def test_a_list_asks_for_nothing_that_reads_all_calls(admin_client: Client, address: str):
+    with CaptureQueriesContext(connection) as asked:
+        assert admin_client.get(address, {"q": "1", "cause": "died"}).status_code == 200
+    statements = [each["sql"] for each in asked if address.split("/")[-2] in each["sql"]]
+    assert len(statements) >= 2
+    words = ("DISTINCT", "MIN(", "MAX(", "UPPER(", "LIKE")
+    assert [word for sql in statements for word in words if word in sql] == []
+
+
+def test_calls_are_found_by_the_key_of_the_event_and_by_the_listener(admin_client: Client):
+    with listeners.registered("cart_left", stumble, queue=True):
+        webhook()
+        happen("1", "11")
+        for address in (CALLS, LISTENERS):
+            found = admin_client.get(address, {"q": "1"}).context["cl"].result_list
+            assert [call.event.key for call in found] == ["1"]
+        seen = admin_client.get(LISTENERS).context["cl"]
+        (choices,) = [spec.lookup_choices for spec in seen.filter_specs if spec.title == "listener"]
+        name = "tests.test_queued_listeners.stumble"
+        assert [choice for choice in choices if choice[0] == name] == [(name, name)]
+        for listener, count in ((name, 2), ("gone", 0)):
+            found = admin_client.get(LISTENERS, {"listener": listener}).context["cl"]
+            assert found.result_count == count

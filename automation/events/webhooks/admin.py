@@ -199,9 +199,8 @@ class WebhookCallAdmin(DeliveryAdmin):
     list_display = ("when", "what", "badge", "in_short")
     list_display_links = ("when", "what")
     list_filter = ("state", CauseFilter, "webhook", "created_at")
-    date_hierarchy = "created_at"
-    search_fields = ("event__key",)
-    search_help_text = _("Search by the key of the event")
+    search_fields = ("event__key__exact",)
+    search_help_text = _("Search by the whole key of the event")
     list_select_related = ("webhook", "event")
     list_per_page = 50
     ordering = ("-pk",)
