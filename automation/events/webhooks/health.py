@@ -2,6 +2,7 @@
 
 import datetime
 from collections.abc import Iterator
+from typing import Any
 
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
@@ -18,10 +19,9 @@ NAMED = 10
 
 
 def _examine(now: datetime.datetime) -> Iterator[Finding]:
-    webhooks = Webhook.objects.non_polymorphic()
+    webhooks: Any = Webhook.objects.non_polymorphic()
     failing = webhooks.filter(is_active=True, failing_since__lte=now - LATE)
     for webhook in failing.order_by("failing_since")[:NAMED]:
-        assert webhook.failing_since is not None
         yield Finding(
             Level.WARNING,
             _("Webhook “%(name)s”: no call arrived for %(minutes)d minutes: %(reason)s")

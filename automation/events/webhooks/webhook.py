@@ -1,7 +1,7 @@
 """A webhook: which events are told to which address."""
 
 import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 from django.core.exceptions import ValidationError
@@ -15,9 +15,6 @@ from automation.events.outbox import Delivery
 from automation.events.webhooks import addresses
 from automation.events.webhooks.signing import PREFIX, new_secret
 from automation.rules import conf
-
-if TYPE_CHECKING:
-    from automation.events.webhooks.calls import WebhookCall
 
 #: For so long calls are signed with the former secret, too: a receiver has time to take the new.
 BOTH_SECRETS = datetime.timedelta(days=1)
@@ -63,9 +60,6 @@ class Webhook(Action):
     resting_until = models.DateTimeField(null=True, editable=False)
     rests = models.PositiveSmallIntegerField(default=0, db_default=0, editable=False)
     trouble = models.TextField(blank=True, default="", db_default="", editable=False)
-
-    if TYPE_CHECKING:
-        calls: models.Manager[WebhookCall]
 
     class Meta:
         verbose_name = gettext_lazy("webhook")
@@ -159,7 +153,7 @@ class Webhook(Action):
     def _fail(self, now: datetime.datetime, **noted: Any) -> None:
         if not self._is_hopeless(now):
             self._note(failing_since=self.failing_since or now, **noted)
-        elif self.calls.filter(tried_at__range=(now - DAY, now - HOUR)).exists():
+        elif self._was_called(now - DAY, now - HOUR):
             said = _("For %(days)d days no call arrived. The last reason: %(reason)s")
             self.switch_off(said % {"days": GIVES_UP.days, "reason": noted["trouble"]})
         else:  # It was not called for so long that this may be another trouble.
@@ -167,6 +161,10 @@ class Webhook(Action):
 
     def _is_hopeless(self, now: datetime.datetime) -> bool:
         return self.failing_since is not None and now - self.failing_since >= GIVES_UP
+
+    def _was_called(self, since: datetime.datetime, until: datetime.datetime) -> bool:
+        calls: Any = self.delivery_model._default_manager
+        return bool(calls.filter(webhook=self, tried_at__range=(since, until)).exists())
 
     def _note(self, **values: Any) -> bool:
         """Write down what came of a call. False if another worker was faster: what that one
