@@ -12,6 +12,7 @@ class MailsConfig(AppConfig):
             checks,  # noqa: F401  (registers the system checks)
             health,
             housekeeping,
+            metrics,
             notices,
         )
         from mails.defined import register_kinds
@@ -21,4 +22,5 @@ class MailsConfig(AppConfig):
         notices.listen()
         housekeeping.register()
         health.register()
+        metrics.register()
         tick_signal.connect(ring_for_proofs, dispatch_uid="mails.ring_for_proofs")

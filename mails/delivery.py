@@ -219,7 +219,7 @@ class Post(Courier):
 def _ways(delivery: Message) -> list[Mailer]:
     """The accounts that a message may go out by, the first one that works. One of which a
     provider may have it, and would know it again, goes there and nowhere else."""
-    if delivery.in_doubt_since is not None and delivery.attempts > 1:
+    if delivery.in_doubt_since is not None:
         if timezone.now() > delivery.in_doubt_since + KNOWN_FOR:
             raise Unknown(
                 _("The provider did not answer, and would no longer know it if it came again.")
@@ -232,7 +232,7 @@ def _ways(delivery: Message) -> list[Mailer]:
 def _still_in_doubt(delivery: Message, later: Later) -> Outcome:
     """What becomes of a message that is to be tried again, if the provider may have it: the
     first time counts, and after the last attempt nobody knows."""
-    if delivery.in_doubt_since is not None and delivery.attempts > 1:
+    if delivery.in_doubt_since is not None:
         later.written["in_doubt_since"] = delivery.in_doubt_since
     if "in_doubt_since" in later.written and delivery.attempts >= conf.get().DELIVERY_ATTEMPTS:
         return Unknown(later.reason)

@@ -8,10 +8,11 @@ from typing import Any, ClassVar, Self
 
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from automation.events.delivering import Courier
-from automation.events.outbox import Delivery, DeliveryQuerySet
+from automation.events.outbox import Delivery, DeliveryQuerySet, State
 from mails.accounts import called, no_way_out
 from mails.mail import Mail
 from mails.mailers import Mailer, mailers, names
@@ -28,6 +29,13 @@ class MessageQuerySet(DeliveryQuerySet):
         # A moment that is to come does not end a stop that is now.
         stuck = no_way_out(min(now, timezone.now()))
         return super().due(now).filter(~stuck, mail__is_active=True)
+
+    def cancel(self, who: str) -> int:
+        """One that a provider may have is unknown then."""
+        said = _("%(who)s cancelled further attempts. The provider may have it already.")
+        in_doubt = self.filter(state=State.QUEUED).exclude(in_doubt_since=None)
+        unknown = in_doubt.update(state=State.UNKNOWN, reason=said % {"who": who})
+        return unknown + super().cancel(who)
 
     def claim(self, now: datetime.datetime, limit: int | None = None) -> list[Any]:
         """A batch of one account, whichever it is: what waits for a slow one, or has waited
@@ -56,6 +64,7 @@ class Message(Delivery):
 
     ACTION_COLUMNS: ClassVar[Sequence[str]] = ("mail_id",)
     CONSTANTS: ClassVar[dict[str, Any]] = {"subject": "", "html": "", "text": ""}
+    ANEW: ClassVar[dict[str, Any]] = {"in_doubt_since": None, "slot_at": None}
 
     mail = models.ForeignKey(
         Mail, models.PROTECT, related_name="messages", verbose_name=gettext_lazy("mail")
@@ -126,6 +135,11 @@ class Message(Delivery):
         from mails.delivery import Post
 
         return Post()
+
+    @property
+    def is_in_doubt(self) -> bool:
+        """A provider gave no answer, and is asked again because it would know the message."""
+        return self.in_doubt_since is not None
 
     @property
     def action(self) -> Mail:

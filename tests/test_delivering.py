@@ -1,12 +1,13 @@
 """The one way in which every kind of delivery is delivered."""
 
 import datetime
+import time
 from collections.abc import Callable
 from typing import Any
 
 import psycopg
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 from django.utils import timezone
 
 from automation.events import Event, delivering, record
@@ -22,6 +23,7 @@ from automation.events.delivering import (
     deliver,
 )
 from automation.events.health import metrics, tally
+from automation.events.models import EventRecord
 from mails.models import Message
 from tests import shop
 
@@ -183,3 +185,73 @@ def test_what_came_of_a_batch_is_counted(monkeypatch: pytest.MonkeyPatch):
         "sent": 1,
         "failed": 1,
     }
+
+
+# What is not as it should be ------------------------------------------------------------------
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_worker_that_takes_its_time_keeps_its_claim(settings: Any):
+    settings.AUTOMATION = {"DELIVERY_LEASE": 1}
+    queue(3)
+    swept: list[tuple[int, int]] = []
+
+    def take_time() -> None:
+        time.sleep(1.5)
+        swept.append(Message.objects.sweep(timezone.now()))
+
+    once = iter([take_time, None, None])
+    assert delivered(Says(prepare=lambda: _say(next(once)))) == {"sent": 3}
+    assert swept == [(0, 0)]
+    assert set(Message.objects.values_list("deaths", flat=True)) == {0}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_database_out_of_reach_counts_as_nobodys_death():
+    queue(3)
+    once = iter([None, OperationalError("the connection is gone")])
+    with pytest.raises(OperationalError):
+        delivered(Says(prepare=lambda: _say(next(once))))
+    assert [state for state, *_rest in told()] == ["sent", "queued", "queued"]
+    assert set(Message.objects.values_list("deaths", "attempts")) == {(0, 1), (0, 0)}
+
+
+@pytest.mark.parametrize("step", ["prepare", "hand_over"])
+def test_what_no_database_can_hold_is_told_all_the_same(step: str):
+    queue(2)
+    once = iter([Fail("550 \x00 no\ud800", "refused"), None])
+    delivered(Says(**{step: lambda: _say(next(once))}))
+    assert told() == [("failed", "550 \ufffd no\ufffd", "refused", 1), ("sent", "a note", "", 1)]
+
+
+def test_an_event_that_was_emptied_makes_nothing_any_more():
+    queue()
+    EventRecord.objects.update(emptied_at=timezone.now())
+    courier = Says()
+    assert delivered(courier) == {"skipped": 1}
+    assert told() == [("skipped", "What was known of the event was removed.", "gone", 1)]
+    assert courier.handed == []
+
+
+@pytest.mark.parametrize("outcome", [Skip("too late"), Fail("broken"), ValueError("broken")])
+def test_what_may_have_been_delivered_already_does_not_end_as_if_it_was_not(outcome: Exception):
+    queue()
+    Message.objects.update(in_doubt_since=timezone.now())
+    delivered(Says(prepare=outcome))
+    ((state, reason, *_rest),) = told()
+    assert state == "unknown"
+    assert reason == f"An earlier attempt may have delivered it. Not tried again: {outcome}"
+
+
+def test_cancelling_what_may_have_been_delivered_leaves_it_unknown():
+    queue(2)
+    first = Message.objects.earliest("pk")
+    Message.objects.filter(pk=first.pk).update(in_doubt_since=timezone.now())
+    assert Message.objects.cancel("Ann") == 2
+    assert [(state, reason) for state, reason, *_rest in told()] == [
+        ("unknown", "Ann cancelled further attempts. The provider may have it already."),
+        ("cancelled", "Cancelled by Ann."),
+    ]
+    Message.objects.resend(timezone.now())
+    first.refresh_from_db()
+    assert (first.state, first.in_doubt_since) == ("queued", None)

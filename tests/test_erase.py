@@ -463,7 +463,10 @@ def test_what_takes_long_goes_on_with_the_next_click(admin_client, monkeypatch):
     event("ann")
     answer = admin_client.post(reverse(ERASE), {"address": ANN, "confirmed": "1"})
     (message,) = answer.context["messages"]
-    assert str(message) == "There was too much for one page. Go on until it is done."
+    assert (
+        str(message)
+        == "There is more than one page can remove at once. Click again until it is done."
+    )
     assert EventRecord.objects.get().recipient == ANN
 
 

@@ -68,7 +68,8 @@ def test_what_needs_somebody_is_told_with_the_next_step(admin_client):
     assert state(admin_client) == (
         "It works. Please look at this. The cluster was at work less than a minute ago. "
         "Messages: 1 unknown They were handed over, and no answer came. Find out, for example "
-        "from the mail server's log, and settle them. Messages 1 unknown"
+        "from the mail server's log, and settle them. What you cannot put right yourself, "
+        "whoever runs this site can. Messages 1 unknown"
     )
 
 
@@ -96,7 +97,8 @@ def test_who_may_not_see_what_is_wrong_is_not_told_that_all_is_well(client):
     messages(1, not_before=late)
     assert state(staff(client, "view_generator")) == (
         "Something does not work. The cluster was at work less than a minute ago. In a list that "
-        "you may not open, something is wrong. Tell somebody who looks after this site."
+        "you may not open, something is wrong. Tell somebody who looks after this site. "
+        "What you cannot put right yourself, whoever runs this site can."
     )
 
 
@@ -146,4 +148,4 @@ def test_it_fits_the_screen_and_leads_to_the_list(superuser_page: Page, width: i
         superuser_page.goto("/admin/")
         assert superuser_page.evaluate("document.documentElement.scrollWidth") == width
         superuser_page.get_by_role("link", name="12345 waiting").click()
-        expect(superuser_page.get_by_role("heading", name="Select message")).to_be_visible()
+        expect(superuser_page.get_by_role("heading", name="Messages")).to_be_visible()

@@ -17,7 +17,7 @@ from automation.events.health.tally import Counter
 from automation.events.models import Tally
 from automation.events.outbox import State, delivery_models
 from generators import running
-from mails.models import Message
+from mails.models import Account, Message
 from tests import shop
 from tests.test_health import messages
 
@@ -54,6 +54,7 @@ def test_every_figure_has_a_kind_and_a_line_that_explains_it(now):
         "flint_deliveries": "counter",
         "flint_cluster_heartbeat_age_seconds": "gauge",
         "flint_queue_tasks": "gauge",
+        "flint_account_stopped_seconds": "gauge",
         "flint_generators": "gauge",
         "flint_runs": "counter",
         "flint_run_seconds": "summary",
@@ -80,6 +81,13 @@ def test_the_silence_of_each_cluster(now):
     heartbeat.beat("a:1", now - 3 * MINUTE)
     heartbeat.beat("b:1", now)
     assert figures(now, "flint_cluster_heartbeat_age_seconds") == {("a:1",): 180, ("b:1",): 0}
+
+
+def test_for_how_long_an_e_mail_account_is_stopped(now):
+    assert figures(now, "flint_account_stopped_seconds") == {("default",): 0}
+    Account.of("default")
+    Account.objects.update(stopped_at=now - 3 * MINUTE)
+    assert figures(now, "flint_account_stopped_seconds") == {("default",): 180}
 
 
 def test_generators_and_their_runs(now):
@@ -122,7 +130,7 @@ def test_it_asks_no_more_with_more_rows(now, django_assert_max_num_queries):
     messages(50, state=State.UNKNOWN)
     for _time in range(5):
         shop.generator()
-    with django_assert_max_num_queries(6 + 3 * len(delivery_models())):
+    with django_assert_max_num_queries(7 + 3 * len(delivery_models())):
         exposition(now)
 
 

@@ -384,8 +384,8 @@ def test_the_doctor_tells_what_failed_and_what_does_not_end():
     Pruning.objects.create(name="messages", begun_at=ago(0.5), is_open=True)
     (examination,) = [known for known in examinations if known.name == "pruning"]
     assert [finding.what for finding in examination(NOW)] == [
-        "What is too old did not go (what events knew): OSError: disk full",
-        "For more than a day what is too old is going, and not gone (runs of generators).",
+        "Old data could not be removed (what events knew): OSError: disk full",
+        "Removing old data has taken more than a day and goes on (runs of generators).",
     ]
 
 

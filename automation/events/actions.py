@@ -37,7 +37,7 @@ class Action(PolymorphicModel):
         null=True,
         blank=True,
         help_text=gettext_lazy(
-            "Hours after the event. What could not go out by then, because the mail server was "
+            "Hours after the event. What could not go out by then, because the other side was "
             "down for instance, is skipped. Empty: it goes out however late it is."
         ),
     )

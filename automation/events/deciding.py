@@ -11,7 +11,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from automation.events import bell
-from automation.events.outbox import RETRIED, DeliveryQuerySet, State
+from automation.events.outbox import RETRIED, Delivery, DeliveryQuerySet, State
 
 #: So many are decided in one transaction.
 AT_A_TIME = 1_000
@@ -20,54 +20,57 @@ AT_A_TIME = 1_000
 @dataclass(frozen=True)
 class Decision:
     """``apply`` takes deliveries, who decides, and now (aware); it returns for how many the
-    decision was possible. The texts are for people: ``label`` of a button, ``question`` before
-    it is done, ``log`` in the history."""
+    decision was possible. The texts are for people: ``label`` offers it, ``question`` and
+    ``button`` stand on the page that asks, ``done`` tells what happened to each."""
 
     label: Promise
     question: Promise
-    log: Promise
+    button: Promise
+    done: Promise
     states: tuple[State, ...]
     apply: Callable[[DeliveryQuerySet, str, datetime.datetime], int]
-    is_dangerous: bool = False
 
 
 DECISIONS = {
     "retry": Decision(
         _("Try again"),
-        _("These were not delivered. They are queued as if they had never been tried."),
+        _("What was not delivered is queued as if it had never been tried."),
+        _("Yes, try again"),
         _("Queued again."),
         RETRIED,
         lambda chosen, who, now: chosen.retry(now),
     ),
     "cancel": Decision(
-        _("Cancel"),
-        _("These are still queued. They will not go out, unless somebody tries them again."),
+        _("Do not send"),
+        _("What is still queued will not go out, unless somebody tries it again."),
+        _("Yes, do not send"),
         _("Cancelled."),
         (State.QUEUED,),
         lambda chosen, who, now: chosen.cancel(who),
-        is_dangerous=True,
     ),
     "resend": Decision(
-        _("Send again what is unknown"),
+        _("Send again (may arrive twice)"),
         _(
-            "Nobody knows whether these arrived. Whoever got one already gets it a second time. "
-            "The log of the mail server tells, by the Message-ID."
+            "Nobody knows whether it arrived. Whoever got it already gets it a second time. "
+            "Whoever runs the mail server finds it in its log by the Message-ID."
         ),
+        _("Yes, send again"),
         _("Queued again, though nobody knew whether it had arrived."),
         (State.UNKNOWN,),
         lambda chosen, who, now: chosen.resend(now),
-        is_dangerous=True,
     ),
     "arrived": Decision(
         _("It arrived"),
-        _("Nobody knew whether these arrived, and you do: they count as sent."),
+        _("Nobody knew whether it arrived, and you do: it counts as sent."),
+        _("Yes, it arrived"),
         _("Settled: it arrived."),
         (State.UNKNOWN,),
         lambda chosen, who, now: chosen.settle(True, who, now),
     ),
     "lost": Decision(
         _("It did not arrive"),
-        _("Nobody knew whether these arrived, and you do: they count as failed."),
+        _("Nobody knew whether it arrived, and you do: it counts as failed."),
+        _("Yes, it did not arrive"),
         _("Settled: it did not arrive."),
         (State.UNKNOWN,),
         lambda chosen, who, now: chosen.settle(False, who, now),
@@ -75,9 +78,15 @@ DECISIONS = {
 }
 
 
-def open_to(state: str) -> dict[str, Decision]:
-    """What can be decided about a delivery in this state."""
-    return {name: decision for name, decision in DECISIONS.items() if state in decision.states}
+def open_to(model: type[Delivery], state: str = "") -> dict[str, Decision]:
+    """What can be decided about deliveries of this kind; in this state, if one is given. What
+    may be repeated is never unknown."""
+    return {
+        name: decision
+        for name, decision in DECISIONS.items()
+        if (not state or state in decision.states)
+        and not (model.REPEATABLE and decision.states == (State.UNKNOWN,))
+    }
 
 
 def decide(decision: Decision, chosen: Any, user: Any, now: datetime.datetime) -> int:
@@ -97,7 +106,7 @@ def decide(decision: Decision, chosen: Any, user: Any, now: datetime.datetime) -
             shown = chosen.model._default_manager.filter(pk__in=still).defer("reason")
             if names := _to_be_named(model):
                 shown = shown.select_related(*names)
-            LogEntry.objects.log_actions(user.pk, shown, CHANGE, str(decision.log))
+            LogEntry.objects.log_actions(user.pk, shown, CHANGE, str(decision.done))
             bell.ring(model, using=database)
     return decided
 

@@ -7,10 +7,11 @@ other side gave an answer or knows a delivery that comes twice.
 
 import datetime
 import logging
+import threading
 import time
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -24,7 +25,7 @@ from django.utils.translation import ngettext
 
 from automation.events.health.metrics import count_ended
 from automation.events.outbox import Cause, Delivery
-from automation.rules import conf
+from automation.rules import conf, plain
 
 logger = logging.getLogger(__name__)
 
@@ -37,18 +38,24 @@ _A_MOMENT, _SHORTEST = 3.0, 0.1
 # For so many seconds an answer is tried to be written down.
 _INSIST = 40
 
+#: What the other side says is kept up to so many characters.
+LONGEST_REASON = 2_000
+
 
 class Outcome(Exception):
-    """What a courier raises when it does not say yes. The reason is for people."""
+    """What a courier raises when it does not say yes. The reason is for people; ``written``:
+    further columns."""
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
+    def __init__(self, reason: str, **written: Any) -> None:
+        # The other side says what it likes, also what no database can hold.
+        self.reason = plain.text(reason)[:LONGEST_REASON]
+        self.written = cleaned(written)
+        super().__init__(self.reason)
 
 
 class _Final(Outcome):
-    def __init__(self, reason: str, cause: str = "") -> None:
-        super().__init__(reason)
+    def __init__(self, reason: str, cause: str = "", **written: Any) -> None:
+        super().__init__(reason, **written)
         self.cause = cause
 
 
@@ -57,11 +64,7 @@ class Skip(_Final):
 
 
 class Fail(_Final):
-    """It will never work as it is. ``written``: further columns."""
-
-    def __init__(self, reason: str, cause: str = "", **written: Any) -> None:
-        super().__init__(reason, cause)
-        self.written = written
+    """It will never work as it is."""
 
 
 class Later(Outcome):
@@ -69,19 +72,16 @@ class Later(Outcome):
     one, growing from attempt to attempt if it is not given."""
 
     def __init__(self, reason: str, pause: float | None = None, **written: Any) -> None:
-        super().__init__(reason)
+        super().__init__(reason, **written)
         self.pause = pause
-        self.written = written
 
 
 class Wait(Outcome):
-    """Certainly not delivered now, and not for anything that is wrong with this delivery.
-    ``written``: further columns."""
+    """Certainly not delivered now, and not for anything that is wrong with this delivery."""
 
     def __init__(self, reason: str, until: datetime.datetime, **written: Any) -> None:
-        super().__init__(reason)
+        super().__init__(reason, **written)
         self.until = until
-        self.written = written
 
 
 class Unknown(Outcome):
@@ -207,49 +207,81 @@ def deliver(batch: Sequence[Delivery], courier: Courier, end: float | None = Non
     the database is gone."""
     counts: Counter[str] = Counter()
     end = end if end is not None else time.monotonic() + conf.get().DELIVERY_SECONDS
-    courier.begin(batch)
-    renew = _Renewal(batch)
-    for position, delivery in enumerate(batch):
-        if time.monotonic() > end:
-            for waiting in batch[position:]:
-                waiting.release()
-            break
-        renew()
-        counts[_deliver_one(delivery, courier)] += 1
+    with _Renewal(batch):
+        _begin(batch, courier)
+        for position, delivery in enumerate(batch):
+            if time.monotonic() > end:
+                for waiting in batch[position:]:
+                    waiting.release()
+                break
+            try:
+                counts[_deliver_one(delivery, courier)] += 1
+            except (OperationalError, InterfaceError):
+                _give_back(batch)
+                raise
     return counts
 
 
+def _begin(batch: Sequence[Delivery], courier: Courier) -> None:
+    try:
+        courier.begin(batch)
+    except (OperationalError, InterfaceError):
+        _give_back(batch)
+        raise
+
+
+def _give_back(batch: Sequence[Delivery]) -> None:
+    """No worker died of these: the database is locked, or out of reach."""
+    deliveries: Any = type(batch[0])._default_manager
+    try:
+        _insist(lambda: deliveries.give_back(batch[0].token), batch[0])
+    except DatabaseError:
+        logger.exception("What is left of a batch could not be given back; the sweep finds it")
+
+
 class _Renewal:
-    """Keeps the claim of a batch while it is worked on."""
+    """Keeps the claim of a batch for as long as this process lives, however long a step of it
+    takes: in a thread, which has a connection of its own and needs it only for long ones."""
 
     def __init__(self, batch: Sequence[Delivery]) -> None:
         self._token, self._deliveries = batch[0].token, type(batch[0])._default_manager
         self._every = conf.get().DELIVERY_LEASE * _RENEWED_AFTER
-        self._next = time.monotonic() + self._every
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._renew, daemon=True)
 
-    def __call__(self) -> None:
-        if self._token is not None and time.monotonic() >= self._next:
-            self._next = time.monotonic() + self._every
-            deliveries: Any = self._deliveries
-            deliveries.renew(self._token, timezone.now())
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_error: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _renew(self) -> None:
+        deliveries: Any = self._deliveries
+        while not self._done.wait(self._every):
+            try:
+                deliveries.renew(self._token, timezone.now())
+            except DatabaseError as error:
+                logger.warning("A claim could not be renewed: %s", error)
+            finally:
+                connections.close_all()
 
 
 def _deliver_one(delivery: Delivery, courier: Courier) -> str:
     """The name of the state that it ends in, or of what it was postponed for."""
-    if too_late := _too_late(delivery):
-        delivery.settle_skipped(too_late, Cause.EXPIRED)
-        return delivery.STATES.SKIPPED
     try:
+        _make_sure_that_it_may_go(delivery)
         prepared = courier.prepare(delivery)
-    except (DatabaseError, InterfaceError):
+        if not delivery.hand_over(timezone.now(), **cleaned(prepared.written)):
+            return "lost"  # The claim is somebody else's by now.
+    except (OperationalError, InterfaceError):
         raise
     except Outcome as outcome:
-        return _settled(delivery, outcome)
+        return _settled(delivery, _not_handed_over(delivery, outcome))
     except Exception as error:
         logger.exception("%s %s could not be made", delivery._meta.label, delivery.pk)
-        return _settled(delivery, Fail(_words(error), Cause.ERROR))
-    if not delivery.hand_over(timezone.now(), **prepared.written):
-        return "lost"  # The claim is somebody else's by now.
+        failed = Fail(_words(error), Cause.ERROR)
+        return _settled(delivery, _not_handed_over(delivery, failed))
     answer = _answer(delivery, courier, prepared)
     return _insist(partial(_settled, delivery, answer), delivery)
 
@@ -265,9 +297,9 @@ def _answer(delivery: Delivery, courier: Courier, prepared: Prepared) -> Answer 
         return Unknown(_words(error))
 
 
-def _insist(settle: Callable[[], str], delivery: Delivery) -> str:
-    """Write an answer down, for a while also against a database that is locked or restarts:
-    what is not written down is unknown."""
+def _insist(settle: Callable[[], Any], delivery: Delivery) -> Any:
+    """Write something down, for a while also against a database that is locked or restarts: an
+    answer that is not written down is unknown."""
     connection = connections[router.db_for_write(type(delivery))]
     end = time.monotonic() + _INSIST
     while True:
@@ -276,7 +308,8 @@ def _insist(settle: Callable[[], str], delivery: Delivery) -> str:
         except (OperationalError, InterfaceError) as error:
             if connection.in_atomic_block or time.monotonic() > end:
                 raise
-            logger.warning("The answer to %s cannot be written down yet: %s", delivery.pk, error)
+            label = delivery._meta.label
+            logger.warning("%s %s cannot be written down yet: %s", label, delivery.pk, error)
             connection.close()
             time.sleep(0.5)
 
@@ -287,7 +320,8 @@ def _settled(delivery: Delivery, outcome: Answer | Outcome) -> str:
         outcome = Later(outcome.reason)
     match outcome:
         case Answer():
-            delivery.settle_sent(timezone.now(), outcome.note, **outcome.written)
+            note = plain.text(outcome.note)[:LONGEST_REASON]
+            delivery.settle_sent(timezone.now(), note, **cleaned(outcome.written))
             return delivery.STATES.SENT
         case Skip():
             delivery.settle_skipped(outcome.reason, outcome.cause)
@@ -313,12 +347,31 @@ def _words(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
-def _too_late(delivery: Delivery) -> str:
-    """Why it must not go out any more; empty if it may."""
+def _not_handed_over(delivery: Delivery, outcome: Outcome) -> Outcome:
+    """What becomes of a delivery that is not handed over this time. If an earlier attempt may
+    have delivered it, an end is not the end that it says."""
+    if delivery.is_in_doubt and isinstance(outcome, _Final):
+        said = _("An earlier attempt may have delivered it. Not tried again: %s")
+        return Unknown(said % outcome.reason)
+    return outcome
+
+
+def _make_sure_that_it_may_go(delivery: Delivery) -> None:
+    """Raises ``Skip`` if it must not go out any more."""
+    if delivery.event.emptied_at is not None:
+        raise Skip(_("What was known of the event was removed."), Cause.GONE)
     hours = getattr(delivery.action, "expires_hours", None)
     if hours is None or timezone.now() <= delivery.created_at + datetime.timedelta(hours=hours):
-        return ""
+        return
     said = ngettext(
         "It was to go out within %(hours)d hour.", "It was to go out within %(hours)d hours.", hours
     )
-    return said % {"hours": hours}
+    raise Skip(said % {"hours": hours}, Cause.EXPIRED)
+
+
+def cleaned(written: Mapping[str, Any]) -> dict[str, Any]:
+    """Columns as every database can hold them."""
+    return {
+        name: plain.text(value) if isinstance(value, str) else value
+        for name, value in written.items()
+    }

@@ -10,7 +10,7 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy
 
 from automation.events.admin import ReadOnlyAdmin
 from automation.events.deciding import DECISIONS, decide, open_to
@@ -43,7 +43,8 @@ class DeliveryAdmin(ReadOnlyAdmin):
     def get_actions(self, request: HttpRequest) -> Any:
         found = super().get_actions(request)
         if self.has_decide_permission(request):
-            for name, decision in DECISIONS.items():
+            # Of a filtered list only what fits it.
+            for name, decision in open_to(self.model, request.GET.get("state__exact", "")).items():
                 found[name] = (_asks(name), name, decision.label)
         return found
 
@@ -57,7 +58,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
         context = dict(extra_context or {})
         delivery = self.get_object(request, object_id) if object_id else None
         if delivery is not None and self.has_decide_permission(request):
-            context["decisions"] = open_to(delivery.state).items()
+            context["decisions"] = open_to(self.model, delivery.state).items()
         return super().changeform_view(request, object_id, form_url, context)
 
 
@@ -86,6 +87,7 @@ def _question(
             "title": decision.label,
             "opts": model_admin.opts,
             "decision": decision,
+            "wanted": ", ".join(str(state.label) for state in decision.states),
             "name": name,
             "count": count,
             "others": total - count,
@@ -101,13 +103,14 @@ def _question(
 
 def _done(model_admin: DeliveryAdmin, request: HttpRequest, chosen: Any, name: str) -> HttpResponse:
     decision = DECISIONS[name]
+    opts = model_admin.opts
     decided = decide(decision, chosen, request.user, timezone.now())
     if decided:
-        said = ngettext("“%(what)s”: %(count)d.", "“%(what)s”: %(count)d.", decided)
-        messages.success(request, said % {"what": decision.label, "count": decided})
+        kind = opts.verbose_name if decided == 1 else opts.verbose_name_plural
+        said = f"{decided} {kind}: {decision.done}"
+        messages.success(request, said)
     else:
         messages.warning(request, _("None of them is in a state for that any more."))
-    opts = model_admin.opts
     one = request.POST.getlist(ACTION_CHECKBOX_NAME)
     if request.POST.get("back") and len(one) == 1 and one[0].isdecimal():
         page = f"admin:{opts.app_label}_{opts.model_name}_change"

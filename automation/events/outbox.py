@@ -54,10 +54,10 @@ class Cause(models.TextChoices):
     SUPPRESSED = "suppressed", gettext_lazy("not wanted")
     ERASED = "erased", gettext_lazy("erased")
     REFUSED = "refused", gettext_lazy("refused")
-    GONE = "gone", gettext_lazy("gone")
+    GONE = "gone", gettext_lazy("no longer exists")
     ERROR = "error", gettext_lazy("could not be made")
     GIVEN_UP = "given_up", gettext_lazy("tried too often")
-    DIED = "died", gettext_lazy("workers died of it")
+    DIED = "died", gettext_lazy("broke down again and again")
     PERSON = "person", gettext_lazy("decided by a person")
     BOUNCED = "bounced", gettext_lazy("came back")
 
@@ -100,9 +100,21 @@ class DeliveryQuerySet(models.QuerySet[Any]):
         return list(owned.order_by("pk"))
 
     def renew(self, token: uuid.UUID, now: datetime.datetime) -> int:
-        """Go on holding what was claimed with ``token`` and not handed over yet."""
+        """Go on holding what was claimed with ``token`` and not handed over yet. Never shortens
+        a claim."""
         held = self.filter(token=token, state=State.SENDING, handed_at=None)
-        return held.update(lease_until=lease(now))
+        return held.filter(lease_until__lt=lease(now)).update(lease_until=lease(now))
+
+    def give_back(self, token: uuid.UUID) -> int:
+        """Queue again what was claimed with ``token`` and not handed over; nothing is wrong
+        with it."""
+        held = self.filter(token=token, state=State.SENDING, handed_at=None)
+        return held.update(
+            state=State.QUEUED,
+            token=None,
+            lease_until=None,
+            attempts=models.F("attempts") - 1,
+        )
 
     def sweep(self, now: datetime.datetime) -> tuple[int, int]:
         """Find what dead workers left: (queued again, unknown now)."""
@@ -146,11 +158,11 @@ class DeliveryQuerySet(models.QuerySet[Any]):
 
     def retry(self, now: datetime.datetime) -> int:
         """Queue those again that were not delivered: failed, skipped, cancelled ones."""
-        return self.filter(state__in=RETRIED).update(**_anew(now))
+        return self.filter(state__in=RETRIED).update(**self._anew(now))
 
     def resend(self, now: datetime.datetime) -> int:
         """Queue unknown ones again: who got it already gets it twice."""
-        return self.filter(state=State.UNKNOWN).update(**_anew(now))
+        return self.filter(state=State.UNKNOWN).update(**self._anew(now))
 
     def settle(self, sent: bool, who: str, now: datetime.datetime) -> int:
         """Somebody knows what became of unknown ones."""
@@ -162,6 +174,16 @@ class DeliveryQuerySet(models.QuerySet[Any]):
             sent_at=models.functions.Coalesce("handed_at", models.Value(now)) if sent else None,
             token=None,
         )
+
+    def _anew(self, now: datetime.datetime) -> dict[str, Any]:
+        """What a delivery is like that was never tried."""
+        empty = dict.fromkeys(("token", "lease_until", "handed_at", "sent_at"))
+        counts = {"attempts": 0, "deaths": 0}
+        said = {"cause": "", "reason": ""}
+        return {
+            "state": State.QUEUED, "not_before": now, **said, **counts, **empty,
+            **self.model.ANEW,
+        }  # fmt: skip
 
 
 #: What ``retry`` takes.
@@ -180,22 +202,6 @@ def claim_size(deaths: int, limit: int | None = None) -> int:
 def lease(now: datetime.datetime) -> datetime.datetime:
     """When a claim of ``now`` is over unless it is renewed."""
     return now + datetime.timedelta(seconds=conf.get().DELIVERY_LEASE)
-
-
-def _anew(now: datetime.datetime) -> dict[str, Any]:
-    """What a delivery is like that was never tried."""
-    return {
-        "state": State.QUEUED,
-        "cause": "",
-        "reason": "",
-        "attempts": 0,
-        "deaths": 0,
-        "not_before": now,
-        "token": None,
-        "lease_until": None,
-        "handed_at": None,
-        "sent_at": None,
-    }
 
 
 class Delivery(models.Model):
@@ -252,6 +258,14 @@ class Delivery(models.Model):
     def courier(cls) -> "Courier":
         """Who takes deliveries of this kind to the other side."""
         raise NotImplementedError
+
+    #: Values of further columns that a delivery has which was never tried.
+    ANEW: ClassVar[dict[str, Any]] = {}
+
+    @property
+    def is_in_doubt(self) -> bool:
+        """Whether an earlier attempt may have delivered it, while it is tried again."""
+        return False
 
     @property
     def action(self) -> Any:

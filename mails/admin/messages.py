@@ -110,7 +110,8 @@ class MessageAdmin(DeliveryAdmin):
             parts.append(format_html('<span class="quiet">{}</span>', self.sent_by(message)))
         if message.reason:
             reason = Truncator(message.reason).chars(160)
-            parts.append(format_html('<span class="went-wrong">{}</span>', reason))
+            looks = "quiet" if message.state in (State.QUEUED, State.SENDING) else "went-wrong"
+            parts.append(format_html('<span class="{}">{}</span>', looks, reason))
         return format_html_join(SafeString("<br>"), "{}", ((part,) for part in parts))
 
     @admin.display(description=_("state"), ordering="state")

@@ -56,12 +56,13 @@ class Scene:
         from django.utils import timezone
 
         from automation.events.outbox import State
-        from mails.models import Message
+        from mails.models import Account, Message
 
         now = timezone.now()
         late = now + datetime.timedelta(seconds=3)
         with suppress(Exception):
             Message.objects.filter(state=State.QUEUED, not_before__gt=late).update(not_before=now)
+            Account.objects.filter(stopped_until__gt=late).update(stopped_until=now)
 
     def start_cluster(self, command: str = "", limits: Any = None) -> Cluster:
         cluster = Cluster(

@@ -34,7 +34,7 @@ PATIENCE = 600
 #: A cluster none of whose workers has a task ends within this, or something is stuck.
 SETTLES_WITHIN = 5
 #: A cluster that ends by itself so early is started again after a growing pause.
-EARLY, LONGEST_PAUSE = 60, 30
+EARLY, LONGEST_PAUSE = 60, 10
 LOOK_EVERY = 0.25
 #: If this process looks again only after so long, it was stopped, and the cluster may have been.
 OVERSLEPT = 10

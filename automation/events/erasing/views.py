@@ -86,7 +86,10 @@ def _carried_out(request: HttpRequest, address: str) -> bool:
         messages.warning(request, said % {"count": held})
         return False
     if not is_done:
-        messages.warning(request, _("There was too much for one page. Go on until it is done."))
+        messages.warning(
+            request,
+            _("There is more than one page can remove at once. Click again until it is done."),
+        )
         return False
     rows = sum(of_kind.rows for of_kind in found)
     said = ngettext(

@@ -21,13 +21,13 @@ def _pruning(now: datetime.datetime) -> Iterator[Finding]:
         if pruning.error:
             yield Finding(
                 Level.WARNING,
-                _("What is too old did not go (%(kind)s): %(error)s") % told,
+                _("Old data could not be removed (%(kind)s): %(error)s") % told,
                 _("Look at the error; manage.py prune does the same at once."),
             )
         elif pruning.is_open and pruning.begun_at < now - SLOW:
             yield Finding(
                 Level.WARNING,
-                _("For more than a day what is too old is going, and not gone (%(kind)s).") % told,
+                _("Removing old data has taken more than a day and goes on (%(kind)s).") % told,
                 _("Let manage.py prune run for as long as it takes."),
             )
 

@@ -28,7 +28,8 @@ class Command(BaseCommand):
         if options["json"]:
             self.stdout.write(json.dumps([_data(each) for each in findings], indent=2))
         else:
-            for finding in findings:
+            # What is worst stands last, next to the sum: that is where one looks.
+            for finding in sorted(findings, key=lambda each: each.level):
                 self._write(finding)
             self.stdout.write(_sum(findings))
         if worst(findings) >= (Level.WARNING if strict else Level.PROBLEM):
