@@ -183,7 +183,8 @@ def no_way_out(now: datetime.datetime) -> Q:
 
 @dataclass(frozen=True)
 class Alarm:
-    """An account that sends nothing. ``waiting``: how many messages wait for it."""
+    """An account that sends nothing. ``waiting``: how many messages wait for it, as far as they
+    were counted."""
 
     account: str
     reason: str
@@ -226,12 +227,15 @@ def waiting_for(account: Account) -> int:
 
 
 def _waiting(name: str, sender: str = "") -> int:
+    from automation.events.health.backlog import COUNTED
     from automation.events.outbox import State
     from mails.models import Message
 
     queued = Message.objects.filter(state=State.QUEUED, mail__is_active=True)
     queued = queued.filter(mail__account__in=_called(name))
-    return queued.filter(mail__from_email=sender).count() if sender else queued.count()
+    if sender:
+        queued = queued.filter(mail__from_email=sender)
+    return queued.order_by()[:COUNTED].count()
 
 
 def _called(name: str) -> Iterable[str]:

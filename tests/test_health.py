@@ -7,18 +7,21 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 from django.db import connection, transaction
+from django.urls import reverse
 from django.utils import timezone
 from django_q.models import Schedule
 
 from automation.events import health
 from automation.events.cluster import heartbeat
-from automation.events.health import Examination, Finding, Level, examinations
-from automation.events.models import EventRecord, Tally
+from automation.events.health import Examination, Finding, Level, backlog, examinations
+from automation.events.models import EventRecord, Heartbeat, Tally, WebhookCall
 from automation.events.outbox import State
 from automation.events.schedule import TICK_NAME, TICK_TASK
 from generators.models import Generator, Run
 from mails.models import Attachment, Mail, Message
 from tests import shop
+from tests.forms import filled
+from tests.webhooks import happen, webhook
 
 pytestmark = pytest.mark.django_db
 
@@ -101,7 +104,7 @@ def test_only_cheap_ones_are_asked_for_the_home_page(now):
         assert [found.what for found in health.examine(now)] == ["cheap", "dear"]
         assert [found.what for found in health.examine(now, cheap=True)] == ["cheap"]
     assert {each.name for each in examinations if each.cheap} == {
-        "cluster", "backlog", "generators", "e-mail accounts",
+        "cluster", "backlog", "webhooks", "generators", "e-mail accounts",
     }  # fmt: skip
 
 
@@ -205,10 +208,57 @@ def test_what_is_due_for_long_is_told_while_a_cluster_lives(now, minutes, level)
     assert wrong("backlog", now) == []  # the cluster's own examination says it
 
 
-def test_messages_of_a_mail_that_is_off_are_not_due(now):
-    messages(1, not_before=now - HOUR)
+def test_messages_of_a_mail_that_is_off_are_not_due_but_held(now):
+    messages(3, not_before=now - HOUR)
+    messages(2, not_before=now + HOUR)
+    assert backlog.held(Message, now) == 0
     Mail.objects.update(is_active=False)
-    assert wrong("backlog", now) == []
+    assert wrong("backlog", now) == [
+        (Level.WARNING, "Messages: 3 held: what they belong to is switched off or stopped")
+    ]
+
+
+def test_who_switches_a_mail_on_is_told_what_goes_out_now(admin_client):
+    messages(2)
+    mail = Mail.objects.get()
+    mail.is_active = False
+    mail.save()
+    page = reverse("admin:mails_mail_change", args=[mail.pk])
+    form = filled(admin_client, page, "mail")
+    said = f"“{mail}”: 2 that waited go out now."
+    assert said not in admin_client.post(page, form, follow=True).content.decode()
+    assert (
+        said in admin_client.post(page, {**form, "is_active": "on"}, follow=True).content.decode()
+    )
+
+
+def test_what_waits_for_a_webhook_that_is_off_or_rests_is_held(now):
+    stock = webhook()
+    happen("1", "2")
+    assert backlog.held(WebhookCall, now + HOUR) == 0
+    stock.rest("No answer.", now + HOUR)
+    assert backlog.held(WebhookCall, now + HOUR) == 2
+    assert backlog.held(WebhookCall, now + 2 * HOUR) == 0
+    stock.switch_off("Enough.")
+    assert backlog.held(WebhookCall, now + 2 * HOUR) == 2
+    (found,) = [each for each in examination("backlog")(now + 2 * HOUR) if each.figure == "held"]
+    assert found.url.startswith("/admin/automation_events/webhookcall/?state__exact=queued&")
+
+
+def test_clusters_of_two_releases_are_a_warning(now):
+    heartbeat.beat("a:1", now - 5 * MINUTE)
+    Heartbeat.objects.update(release="1.0")
+    assert [level for level, _what in wrong("cluster", now - 4 * MINUTE)] == []
+    heartbeat.beat("b:1", now)
+    Heartbeat.objects.filter(name="b:1").update(release="1.1")
+    assert wrong("cluster", now) == [
+        (Level.WARNING, "Clusters of several releases are at work: 1.0, 1.1"),
+        (Level.WARNING, "These clusters were at work today and ended without a word: a:1"),
+    ]
+    Heartbeat.objects.filter(name="web:1").delete()
+    assert [what for _level, what in wrong("cluster", now)] == [
+        "These clusters were at work today and ended without a word: a:1"
+    ]
 
 
 def test_what_waits_after_an_error_is_told_with_the_error(now):

@@ -472,3 +472,29 @@ def test_a_kind_that_is_nearly_right_is_named(settings):
     settings.AUTOMATION = {"KEEP_DAYS": {"mesages": 30}}
     (found,) = [error for error in checks.run_checks() if error.id == "automation_events.E002"]
     assert found.hint == "Did you mean 'messages'?"
+
+
+# The end of a delivery counts -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("state", "ended", "goes"),
+    [
+        ("sent", {"handed_at": 1, "sent_at": 1}, False),
+        ("sent", {"handed_at": 91, "sent_at": 91}, True),
+        ("failed", {"handed_at": 1}, False),  # its webhook was switched on yesterday
+        ("failed", {"not_before": 1}, False),  # it was tried for months
+        ("failed", {"handed_at": 91}, True),
+        ("skipped", {}, True),
+        ("queued", {}, False),
+        ("unknown", {"handed_at": 91}, False),
+    ],
+)
+def test_a_delivery_is_as_old_as_its_end(state: str, ended: dict[str, float], goes: bool):
+    shop.mail()
+    made = message("ann", 100, state)
+    moments = {name: ago(days) for name, days in ended.items()}
+    Message.objects.filter(pk=made.pk).update(**moments)
+    assert sum(done("events", 90)) == goes
+    assert sum(done("messages", 90)) == goes
+    assert Message.objects.filter(pk=made.pk).exists() is not goes

@@ -298,6 +298,24 @@ def test_test_calls_take_a_permission_of_their_own_and_a_post(staff: Any, receiv
     assert len(receiver.received) == 1
 
 
+def test_who_may_not_see_events_sees_and_sends_an_invented_one(staff: Any, receiver: Receiver):
+    made = webhook(receiver.url)
+    happen("of ann", recipient="ann@example.com", context={"iban": "CH93"})
+    call_due()
+    client = staff("view_webhook", "send_test_call", "view_webhookcall")
+    seen = text(client.get(page(made, "sends")))
+    assert "You may not see what happened. So this is an invented event." in seen
+    asked = client.get(page(made, "sends"), {"key": "of ann"})
+    tested = client.post(page(made, "test"), {"key": "of ann"})
+    again = client.post(page(made, "test"))
+    of_call = client.get(page(WebhookCall.objects.get()))
+    for secret in ("ann@example.com", "CH93"):
+        assert [secret in text(each) for each in (asked, tested, again, of_call)] == [False] * 4
+    assert [json.loads(call.body)["data"]["key"] for call in receiver.received] == [
+        "of ann", "example",
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("name", ["sends", "test", "secret"])
 def test_nobody_without_permission_sees_a_page_of_it(staff: Any, client: Client, name: str):
     made = webhook()
@@ -396,6 +414,21 @@ def test_pages_of_a_webhook_ask_little(admin_client: Client, receiver: Receiver)
     ]  # fmt: skip
 
 
+def test_who_switches_one_on_is_told_what_goes_out_now(admin_client: Client, receiver: Receiver):
+    made = webhook(receiver.url)
+    happen("1", "2")
+    said = "“Stock”: 2 that waited go out now."
+    made.switch_off("Enough.")
+    listed = {"action": "switch_on", "_selected_action": [made.pk]}
+    assert said in text(admin_client.post(LIST, listed, follow=True))
+    assert said not in text(admin_client.post(LIST, listed, follow=True))
+    made.switch_off("Enough.")
+    form = filled(admin_client, page(made), "webhook")
+    assert said not in text(admin_client.post(page(made), form, follow=True))
+    on = admin_client.post(page(made), {**form, "is_active": "on"}, follow=True)
+    assert said in text(on)
+
+
 def test_webhooks_are_switched_on_and_exported_from_their_list(admin_client: Client):
     made = webhook(is_active=False)
     chosen = {"_selected_action": [made.pk]}
@@ -405,3 +438,32 @@ def test_webhooks_are_switched_on_and_exported_from_their_list(admin_client: Cli
     exported = admin_client.post(LIST, {"action": "export", **chosen})
     assert json.loads(exported.content)["webhooks"][0]["slug"] == "stock-1"
     assert made.secret not in exported.content.decode()
+
+
+# Long lists -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("address", [CALLS, LISTENERS])
+def test_a_list_asks_for_nothing_that_reads_all_calls(admin_client: Client, address: str):
+    with CaptureQueriesContext(connection) as asked:
+        assert admin_client.get(address, {"q": "1", "cause": "died"}).status_code == 200
+    statements = [each["sql"] for each in asked if address.split("/")[-2] in each["sql"]]
+    assert len(statements) >= 2
+    words = ("DISTINCT", "MIN(", "MAX(", "UPPER(", "LIKE")
+    assert [word for sql in statements for word in words if word in sql] == []
+
+
+def test_calls_are_found_by_the_key_of_the_event_and_by_the_listener(admin_client: Client):
+    with listeners.registered("cart_left", stumble, queue=True):
+        webhook()
+        happen("1", "11")
+        for address in (CALLS, LISTENERS):
+            found = admin_client.get(address, {"q": "1"}).context["cl"].result_list
+            assert [call.event.key for call in found] == ["1"]
+        seen = admin_client.get(LISTENERS).context["cl"]
+        (choices,) = [spec.lookup_choices for spec in seen.filter_specs if spec.title == "listener"]
+        name = "tests.test_queued_listeners.stumble"
+        assert [choice for choice in choices if choice[0] == name] == [(name, name)]
+        for listener, count in ((name, 2), ("gone", 0)):
+            found = admin_client.get(LISTENERS, {"listener": listener}).context["cl"]
+            assert found.result_count == count

@@ -24,6 +24,7 @@ class EventsConfig(AppConfig):
         from automation.events.schedule import ensure_tick, tick_signal
         from automation.events.tasks import ring_for_deliveries
         from automation.events.webhooks import checks as webhook_checks  # noqa: F401
+        from automation.events.webhooks import health as webhook_health
         from automation.events.webhooks.defined import register_kinds
 
         register_chores()
@@ -34,7 +35,8 @@ class EventsConfig(AppConfig):
         tick_signal.connect(ring_for_pruning, dispatch_uid="automation_events.pruning")
         tick_signal.connect(beat_with_tick, dispatch_uid="automation_events.heartbeat")
         post_migrate.connect(ensure_tick, sender=self)
-        for part in (database_health, cluster_health, backlog, metrics, pruning_health):
+        healths = database_health, cluster_health, backlog, webhook_health, metrics, pruning_health
+        for part in healths:
             part.register()
         pulse.connect()
         autodiscover_modules("listeners")

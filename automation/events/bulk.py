@@ -8,24 +8,30 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy, ngettext
 
+from automation.events.actions import Action
+from automation.events.health.backlog import COUNTED
+from automation.events.outbox import State
 from automation.rules.definition_admin import export_response
 
 
 @admin.action(description=gettext_lazy("Switch on"), permissions=["change"])
 def switch_on(model_admin: Any, request: HttpRequest, chosen: QuerySet[Any]) -> None:
-    changed = _switch(request, chosen, is_active=True)
+    switched = _switch(request, chosen, is_active=True)
+    changed = len(switched)
+    for action in switched:
+        tell_waiting(request, action)
     said = ngettext("%(count)d is active now.", "%(count)d are active now.", changed)
     messages.success(request, said % {"count": changed})
 
 
 @admin.action(description=gettext_lazy("Switch off"), permissions=["change"])
 def switch_off(model_admin: Any, request: HttpRequest, chosen: QuerySet[Any]) -> None:
-    changed = _switch(request, chosen, is_active=False)
+    changed = len(_switch(request, chosen, is_active=False))
     said = ngettext("%(count)d is off now.", "%(count)d are off now.", changed)
     messages.success(request, said % {"count": changed})
 
 
-def _switch(request: HttpRequest, chosen: QuerySet[Any], *, is_active: bool) -> int:
+def _switch(request: HttpRequest, chosen: QuerySet[Any], *, is_active: bool) -> list[Any]:
     switched = list(chosen.filter(is_active=not is_active))
     for action in switched:
         action.is_active = is_active
@@ -33,7 +39,20 @@ def _switch(request: HttpRequest, chosen: QuerySet[Any], *, is_active: bool) -> 
     if switched:
         said = "switched on" if is_active else "switched off"
         LogEntry.objects.log_actions(request.user.pk or 0, switched, CHANGE, said)
-    return len(switched)
+    return switched
+
+
+def tell_waiting(request: HttpRequest, action: Action) -> None:
+    """Say what goes out because ``action`` was switched on."""
+    of_action = dict.fromkeys(action.delivery_model.ACTION_COLUMNS, action.pk)
+    waiting = action.delivery_model.objects.filter(state=State.QUEUED, **of_action)
+    if count := waiting.order_by()[:COUNTED].count():
+        said = ngettext(
+            "“%(name)s”: %(count)d that waited goes out now.",
+            "“%(name)s”: %(count)d that waited go out now.",
+            count,
+        )
+        messages.warning(request, said % {"name": action, "count": count})
 
 
 @admin.action(description=gettext_lazy("Export"), permissions=["view"])

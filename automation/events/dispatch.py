@@ -71,6 +71,11 @@ class Registry:
         found = (r.listener for r in self._registrations if r.queued)
         return next((each for each in found if dotted_name(each) == name), None)
 
+    @property
+    def names(self) -> list[str]:
+        """Of all queued ones, in the order of the alphabet."""
+        return sorted({dotted_name(r.listener) for r in self._registrations if r.queued})
+
     def _make_sure_of_name(self, listener: Listener) -> None:
         name = dotted_name(listener)
         if not hasattr(listener, "__qualname__") or "<" in name or name.startswith("__main__."):

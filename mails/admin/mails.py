@@ -163,6 +163,11 @@ class MailAdmin(Importable):
     def get_urls(self) -> list[Any]:
         return [*pages(self), *super().get_urls()]
 
+    def save_model(self, request: HttpRequest, obj: Mail, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        if change and obj.is_active and "is_active" in form.changed_data:
+            bulk.tell_waiting(request, obj)
+
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         super().save_related(request, form, formsets, change)
         mail = Mail.objects.get(pk=form.instance.pk)

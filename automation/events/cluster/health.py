@@ -8,6 +8,7 @@ from django.core import checks
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from automation.events.cluster.heartbeat import at_work
 from automation.events.health import Examination, Finding, Level, examinations, words
 from automation.events.schedule import SILENCE, TICK_NAME, TICK_TASK, is_silent, signs_of_life
 
@@ -42,6 +43,14 @@ def _cluster(now: datetime.datetime) -> Iterator[Finding]:
         )
         % {"count": len(working), "names": ", ".join(working)},
     )
+    releases = {beat.release for beat in at_work(now, SILENCE)}
+    if len(releases) > 1:
+        yield Finding(
+            Level.WARNING,
+            _("Clusters of several releases are at work: %s") % ", ".join(sorted(releases)),
+            _("Restart those of the earlier release soon. Until then switch on nothing that is new "
+              "in this release, and erase nobody: the earlier one does not know of it."),
+        )  # fmt: skip
     gone = [name for name, _beaten_at in beats if name not in working]
     if gone:
         yield Finding(

@@ -47,6 +47,15 @@ def oldest_due(model: type[Delivery], now: datetime.datetime) -> datetime.dateti
     return model.objects.due(now).values_list("not_before", flat=True).first()
 
 
+def held(model: type[Delivery], now: datetime.datetime) -> int:
+    """How many wait though their time has come some minutes ago, because what they belong to is
+    switched off or stopped. What is claimed in between makes it too small, never too large."""
+    since = now - LATE
+    due_then = due(model, since).count
+    waiting = _count(model.objects.filter(state=State.QUEUED, not_before__lte=since))
+    return max(waiting - due_then, 0)
+
+
 def _examine(now: datetime.datetime) -> Iterator[Finding]:
     silent = schedule.is_silent(now)
     for model in delivery_models():
@@ -86,6 +95,20 @@ def _waiting(model: type[Delivery], now: datetime.datetime, silent: bool) -> Ite
             model=model,
             query={"state__exact": State.QUEUED.value, "not_before__lte": now.isoformat()},
         )  # fmt: skip
+    if count := held(model, now):
+        yield Finding(
+            Level.WARNING,
+            _("%(kind)s: %(count)s held: what they belong to is switched off or stopped")
+            % {"kind": _kind(model), "count": _number(count)},
+            _("They go out as soon as it is switched on again. Cancel what is not to go out then."),
+            model=model,
+            query={
+                "state__exact": State.QUEUED.value,
+                "not_before__lte": (now - LATE).isoformat(),
+            },
+            count=count,
+            figure=_("held"),
+        )
     if later["failing"]:
         yield Finding(
             Level.WARNING,

@@ -102,6 +102,8 @@ def _deliveries(now: datetime.datetime) -> Iterator[Metric]:
         "flint_oldest_due_seconds", "For how long the longest waiting delivery is due.", "kind"
     )
     unknown = _gauge("flint_deliveries_unknown", "Deliveries that a person must settle.", "kind")
+    # Counted in full: who draws a curve needs to see it rise. Only what waits is counted, by the
+    # index of what is due: some tenths of a second for 600,000 deliveries.
     for model in delivery_models():
         kind = [model._meta.label_lower]
         states = model.objects.filter(state__in=(State.QUEUED, State.UNKNOWN)).order_by()

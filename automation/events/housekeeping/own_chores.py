@@ -44,11 +44,22 @@ def register_chores() -> None:
 # Deliveries -------------------------------------------------------------------------------
 
 
+def _over(before: datetime.datetime) -> Q:
+    """Which deliveries came to their end before that, however long ago they were made: one may
+    have waited for a pause, an account or a person. What has no moment of its own ended when it
+    was due at the earliest."""
+    over = Q(state__in=SETTLED, not_before__lt=before)
+    for moment in ("handed_at", "sent_at"):
+        over &= Q(**{moment: None}) | Q(**{f"{moment}__lt": before})
+    return over
+
+
 def delivery_chore(model: type[Delivery], name: str, label: Any, default_days: int | None) -> Chore:
     """The chore that deletes the settled deliveries of one kind. Their events stay."""
 
     def settled(before: datetime.datetime) -> QuerySet[Any]:
-        return model._default_manager.filter(state__in=SETTLED, created_at__lt=before)
+        # None ends before it is made, and that moment has an index.
+        return model._default_manager.filter(_over(before), created_at__lt=before)
 
     def prune(before: datetime.datetime, limit: int) -> Iterator[int]:
         return steps(settled(before), "created_at", limit, delete)
@@ -61,9 +72,9 @@ def delivery_chore(model: type[Delivery], name: str, label: Any, default_days: i
 
 def _full_events(before: datetime.datetime) -> QuerySet[EventRecord]:
     """Events that can be emptied: nothing that is made from them waits to be sent, or for a
-    person's decision."""
+    person's decision, or came to its end since."""
     nothing_open = [
-        ~Exists(model._base_manager.filter(event=OuterRef("pk")).exclude(state__in=SETTLED))
+        ~Exists(model._base_manager.filter(~_over(before), event=OuterRef("pk")))
         for model in delivery_models()
     ]
     return EventRecord.objects.filter(

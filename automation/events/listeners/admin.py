@@ -11,9 +11,23 @@ from django.utils.translation import gettext_lazy as _
 
 from automation.events.admin import moment, state_badge
 from automation.events.delivery_admin import CauseFilter, DeliveryAdmin
+from automation.events.dispatch import listeners
 from automation.events.models import ListenerCall
 from automation.events.outbox import State
 from automation.rules.views import linked
+
+
+class ListenerFilter(admin.SimpleListFilter):
+    """Those that are registered: to ask the calls for their names would read all of them."""
+
+    title = _("listener")
+    parameter_name = "listener"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(name, name) for name in listeners.names]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        return queryset.filter(listener=self.value()) if self.value() else queryset
 
 
 @admin.register(ListenerCall)
@@ -21,10 +35,9 @@ class ListenerCallAdmin(DeliveryAdmin):
     change_form_template = "admin/automation_events/delivery.html"
     list_display = ("when", "what", "badge")
     list_display_links = ("when", "what")
-    list_filter = ("state", CauseFilter, ("listener", admin.AllValuesFieldListFilter), "created_at")
-    date_hierarchy = "created_at"
-    search_fields = ("event__key", "listener")
-    search_help_text = _("Search by the key of the event, or the name of the listener")
+    list_filter = ("state", CauseFilter, ListenerFilter, "created_at")
+    search_fields = ("event__key__exact",)
+    search_help_text = _("Search by the whole key of the event")
     list_select_related = ("event",)
     list_per_page = 50
     ordering = ("-pk",)

@@ -26,6 +26,17 @@ PORTS = {"http": 80, "https": 443}
 _GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
 #: IPv4 addresses as a translator writes them (RFC 6052): the one that is meant counts.
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+#: What ``is_global`` takes for public, at least in some versions of Python, and no webhook is at.
+_NEVER = [
+    ipaddress.ip_network(network)
+    for network in (
+        "168.63.129.16/32",  # Azure's own services, from within each virtual machine
+        "192.0.0.0/24",  # protocols (RFC 6890); Oracle's cloud has its metadata here
+        "192.88.99.0/24",  # relays of 6to4, given up (RFC 7526)
+        "2001::/23",  # protocols (RFC 2928), Teredo among them
+        "3fff::/20",  # documentation (RFC 9637)
+    )
+]
 
 # Programs do not agree on what these mean in an address.
 _AMBIGUOUS = re.compile(r"[\s\x00-\x20\x7f\\]")
@@ -138,6 +149,8 @@ def is_public(address: str) -> bool:
             return is_public(str(wrapped))
         if ip not in _GLOBAL_UNICAST:
             return False
+    if any(ip in network for network in _NEVER):
+        return False
     return ip.is_global and not ip.is_multicast and not ip.is_reserved
 
 

@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from automation.events import bulk
@@ -21,7 +22,7 @@ from automation.events.groups import made_groups, producers
 from automation.events.models import Webhook, WebhookCall
 from automation.events.outbox import State
 from automation.events.webhooks import addresses
-from automation.events.webhooks.pages import pages
+from automation.events.webhooks.pages import SEE_EVENTS, pages
 from automation.rules.admin import in_words
 from automation.rules.definition_admin import Importable
 from automation.rules.forms import TextWithSuggestions
@@ -75,7 +76,7 @@ class WebhookAdmin(Importable):
     search_fields = ("name", "slug", "group", "url")
     prepopulated_fields = {"slug": ("name",)}
     actions = (bulk.switch_on, bulk.switch_off, bulk.export)
-    readonly_fields = ("signed_with", "switched_off")
+    readonly_fields = ("signed_with", "switched_off", "troubled")
 
     def get_queryset(self, request: HttpRequest) -> Any:
         webhooks = super().get_queryset(request).non_polymorphic()
@@ -88,6 +89,8 @@ class WebhookAdmin(Importable):
         first = ["name", "slug", "group", "is_active"]
         if obj is not None and obj.off_reason:
             first.append("switched_off")
+        elif obj is not None and obj.trouble:
+            first.append("troubled")
         called = ["url", "sends_details", *(["signed_with"] if obj else [])]
         return [
             (None, {"fields": first}),
@@ -105,7 +108,10 @@ class WebhookAdmin(Importable):
         return [*pages(self), *super().get_urls()]
 
     def save_model(self, request: HttpRequest, obj: Webhook, form: Any, change: bool) -> None:
+        obj.look_again()
         super().save_model(request, obj, form, change)
+        if change and obj.is_active and "is_active" in form.changed_data:
+            bulk.tell_waiting(request, obj)
         if not producers(obj.group):
             said = _(
                 "No generator makes events of the group “%s”. Unless code records some, nothing "
@@ -134,15 +140,18 @@ class WebhookAdmin(Importable):
 
     @admin.display(description=_("state"), ordering="is_active")
     def state(self, webhook: Webhook) -> str:
+        if webhook.is_active and webhook.resting_until:
+            return state_badge("paused", _("out of reach"))
         if webhook.is_active:
             return state_badge("armed", _("active"))
         return state_badge("paused", _("not active"))
 
     @admin.display(description=_("address"), ordering="url")
     def whom(self, webhook: Webhook) -> str:
-        if not webhook.off_reason:
+        wrong = webhook.off_reason or webhook.trouble
+        if not wrong:
             return webhook.host
-        reason = format_html('<br><span class="went-wrong">{}</span>', webhook.off_reason)
+        reason = format_html('<br><span class="went-wrong">{}</span>', wrong)
         return format_html("{}{}", webhook.host, reason)
 
     @admin.display(description=_("last answer"))
@@ -161,6 +170,14 @@ class WebhookAdmin(Importable):
     @admin.display(description=_("why it was switched off"))
     def switched_off(self, webhook: Webhook) -> str:
         return format_html('<span class="went-wrong">{}</span>', webhook.off_reason)
+
+    @admin.display(description=_("why calls do not arrive"))
+    def troubled(self, webhook: Webhook) -> str:
+        reason = format_html('<span class="went-wrong">{}</span>', webhook.trouble)
+        if webhook.resting_until is None:
+            return reason
+        again = gettext("It is called again at %s.") % moment(webhook.resting_until)
+        return format_html("{} {}", reason, again)
 
     @admin.display(description=_("signed with"))
     def signed_with(self, webhook: Webhook) -> str:
@@ -182,9 +199,8 @@ class WebhookCallAdmin(DeliveryAdmin):
     list_display = ("when", "what", "badge", "in_short")
     list_display_links = ("when", "what")
     list_filter = ("state", CauseFilter, "webhook", "created_at")
-    date_hierarchy = "created_at"
-    search_fields = ("event__key",)
-    search_help_text = _("Search by the key of the event")
+    search_fields = ("event__key__exact",)
+    search_help_text = _("Search by the whole key of the event")
     list_select_related = ("webhook", "event")
     list_per_page = 50
     ordering = ("-pk",)
@@ -205,6 +221,8 @@ class WebhookCallAdmin(DeliveryAdmin):
             unset.add("not_before")
         if obj.milliseconds is None:
             unset |= {"took", "answered"}
+        if not request.user.has_perm(SEE_EVENTS):
+            unset.add("said")  # all that is known of the event
         return [name for name in self.fields if name not in unset]
 
     def get_queryset(self, request: HttpRequest) -> Any:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from django.db import models
+from django.db.models import Q
 from django.utils.translation import gettext_lazy
 
 from automation.events.outbox import Delivery, DeliveryQuerySet
@@ -15,8 +16,11 @@ if TYPE_CHECKING:
 
 class WebhookCallQuerySet(DeliveryQuerySet):
     def due(self, now: Any) -> Self:
-        """Calls of a webhook that was switched off wait until it is switched on again."""
-        return super().due(now).filter(webhook__is_active=True)
+        """Calls of a webhook that was switched off wait until it is switched on again, and those
+        of one that is out of reach until its rest is over. Nothing is written for that, and they
+        are in nobody's way."""
+        rested = Q(webhook__resting_until=None) | Q(webhook__resting_until__lte=now)
+        return super().due(now).filter(rested, webhook__is_active=True)
 
 
 class WebhookCall(Delivery):

@@ -22,8 +22,6 @@ from automation.rules import conf
 
 #: The longest pause that an answer can ask for.
 LONGEST_PAUSE = datetime.timedelta(days=1)
-#: When a webhook did not answer, its other calls wait for so long.
-PAUSE = datetime.timedelta(seconds=60)
 
 GONE = 410
 #: The answers whose Retry-After counts.
@@ -38,18 +36,7 @@ class _Ready(Prepared):
     places: Sequence[str]
 
 
-@dataclass(frozen=True)
-class _Resting:
-    """A webhook that is not called again before ``until``, and why."""
-
-    until: datetime.datetime
-    reason: str
-
-
 class WebhookCourier(Courier):
-    def __init__(self) -> None:
-        self._resting: dict[int, _Resting] = {}
-
     def begin(self, batch: Sequence[WebhookCall]) -> None:
         prefetch_related_objects(batch, "event")
         # Read anew for each batch: somebody may have switched one off since.
@@ -62,16 +49,16 @@ class WebhookCourier(Courier):
         now, webhook = timezone.now(), delivery.webhook
         if not webhook.is_active:
             raise Wait(_("The webhook is switched off."), now)
-        resting = self._resting.get(webhook.pk)
-        if resting and now < resting.until:
-            raise Wait(resting.reason, resting.until)
+        if not webhook.takes_call(now):
+            raise Wait(webhook.trouble, now)  # it is not due before the rest is over
         try:
             target = addresses.read(webhook.url)
             places = addresses.look_up(target)
         except addresses.Refused as error:
+            webhook.said_no(str(error), now)
             raise Fail(str(error), Cause.REFUSED, tried_at=now) from error
         except addresses.NotFound as error:
-            self._rest(webhook, str(error))
+            webhook.rest(str(error), timezone.now())
             raise Later(str(error), tried_at=now) from error
         record = delivery.event
         body = payload.body(
@@ -90,25 +77,24 @@ class WebhookCourier(Courier):
             seconds = conf.get().WEBHOOK_SECONDS
             answer = post(prepared.target, prepared.places, body, headers, seconds)
         except NoAnswer as error:
-            self._rest(webhook, str(error))
+            webhook.rest(str(error), timezone.now())
             raise Later(str(error)) from error
         written = _written(answer)
         if answer.is_yes:
+            webhook.said_yes()
             return delivering.Answer(written=written)
         reason = said(answer)
         if answer.status == GONE:
             webhook.switch_off(_("The other side says that nothing is there any more (410)."))
             raise Fail(reason, Cause.GONE, **written)
-        pause = asked_pause(answer, timezone.now()) if answer.status in BUSY else None
+        now = timezone.now()
+        pause = asked_pause(answer, now) if answer.status in BUSY else None
         if pause is None:
+            webhook.said_no(reason, now)
             raise Later(reason, **written)
-        self._rest(webhook, reason, pause)
+        webhook.rest(reason, now, pause)
         # Never sooner than it would be tried anyway, or ten attempts are over in no time.
         raise Later(reason, max(pause.total_seconds(), back_off(delivery.attempts)), **written)
-
-    def _rest(self, webhook: Webhook, reason: str, pause: datetime.timedelta = PAUSE) -> None:
-        """One call found out; the others need not wait for the same answer one by one."""
-        self._resting[webhook.pk] = _Resting(timezone.now() + pause, reason)
 
 
 def said(answer: Answer) -> str:

@@ -30,8 +30,8 @@ def look(webhook: Webhook, sample: Sample, *, is_test: bool = False) -> str:
 
 
 def call(webhook: Webhook, sample: Sample, now: datetime.datetime) -> Trial:
-    """Call ``webhook`` with ``sample``, whether it is active or not. Nothing is recorded, and
-    nothing is tried again."""
+    """Call ``webhook`` with ``sample``, whether it is active or not, or rests. Nothing is
+    recorded, and nothing is tried again; if it works a rest is over."""
     body = look(webhook, sample, is_test=True).encode()
     headers = payload.headers(f"msg_{uuid.uuid4()}", now, body, webhook.secrets(now))
     try:
@@ -40,4 +40,7 @@ def call(webhook: Webhook, sample: Sample, now: datetime.datetime) -> Trial:
         answer = post(target, places, body, headers, conf.get().WEBHOOK_SECONDS)
     except (addresses.Refused, addresses.NotFound, NoAnswer) as error:
         return Trial(str(error))
-    return Trial("" if answer.is_yes else said(answer), answer)
+    if not answer.is_yes:
+        return Trial(said(answer), answer)
+    webhook.said_yes()
+    return Trial("", answer)
