@@ -26,6 +26,6 @@ def compress_fast(apps: Any, schema_editor: Any) -> None:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("mails", "0006_accounts")]
+    dependencies = [("mails", "0004_delivery")]
 
     operations = [migrations.RunPython(compress_fast, migrations.RunPython.noop)]
