@@ -14,7 +14,7 @@ PIP := $(VENV)/bin/python -m pip install --quiet --no-input --disable-pip-versio
 help:
 	@echo "make demo      start a shop with everything running on 127.0.0.1:8000 (PORT=9000 make demo)"
 	@echo "make test      run the tests; make test ARGS='-k recording' passes arguments to pytest"
-	@echo "make faults    break things for half an hour while mails go out, and count (docs/reliability.md)"
+	@echo "make faults    break things for an hour while mails go out, and count (docs/reliability.md)"
 	@echo "make lint      ruff, mypy, and whether a migration is missing"
 	@echo "make messages  collect and compile the translations"
 	@echo "make clean     remove .venv, var and every cache"
