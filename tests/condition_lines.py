@@ -22,7 +22,7 @@ def choose_field(line: Locator, name: str) -> None:
 
 def tab_to(page: Page, wanted: Locator) -> None:
     """Press Tab until ``wanted`` has the focus."""
-    for _step in range(60):
+    for _step in range(120):
         if wanted.evaluate("node => node === document.activeElement"):
             return
         page.keyboard.press("Tab")

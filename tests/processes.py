@@ -82,6 +82,7 @@ class Cluster:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                preexec_fn=_hear_of_hang_ups,
             )
         async_task("time.time")
         try:
@@ -119,6 +120,11 @@ class Cluster:
         if self.process is None or self.process.poll() is not None:
             raise AssertionError("The cluster ended while it was starting.")
         return get_broker().queue_size() == 0
+
+
+def _hear_of_hang_ups() -> None:
+    """Whoever runs the tests under nohup has it ignored, and children inherit that."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 class WatchedCluster(Cluster):
