@@ -85,6 +85,7 @@ class Task:
 # Whatever is killed -----------------------------------------------------------------------
 
 
+@pytest.mark.sqlite_only
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_it_sends_and_ends_without_a_trace(
     start: Start, smtp_server: SmtpServer, number: int
@@ -96,6 +97,7 @@ def test_it_sends_and_ends_without_a_trace(
     assert Heartbeat.objects.count() == 0
 
 
+@pytest.mark.sqlite_only
 def test_its_row_says_what_it_is(start: Start) -> None:
     before = timezone.now()
     cluster = start(CLUSTER_WORKERS="3")
@@ -106,6 +108,7 @@ def test_its_row_says_what_it_is(start: Start) -> None:
     assert before < row.started_at <= row.beaten_at
 
 
+@pytest.mark.sqlite_only
 def test_it_sends_again_when_workers_that_waited_for_a_task_were_killed(
     start: Start, smtp_server: SmtpServer
 ) -> None:
@@ -119,6 +122,7 @@ def test_it_sends_again_when_workers_that_waited_for_a_task_were_killed(
     assert end(cluster) == 0
 
 
+@pytest.mark.sqlite_only
 def test_it_starts_again_when_the_process_that_notes_results_was_killed(
     start: Start, smtp_server: SmtpServer
 ) -> None:
@@ -130,6 +134,7 @@ def test_it_starts_again_when_the_process_that_notes_results_was_killed(
     send(smtp_server)
 
 
+@pytest.mark.sqlite_only
 @pytest.mark.parametrize("which", ["main", "sentinel"])
 def test_it_starts_again_when_a_first_process_was_killed(
     start: Start, smtp_server: SmtpServer, which: str
@@ -168,6 +173,7 @@ def test_two_clusters_share_the_work_and_one_is_enough(
 # What it leaves alone ---------------------------------------------------------------------
 
 
+@pytest.mark.sqlite_only
 def test_a_task_that_takes_longer_than_the_silence_is_left_alone(
     start: Start, tmp_path: Path
 ) -> None:
@@ -180,6 +186,7 @@ def test_a_task_that_takes_longer_than_the_silence_is_left_alone(
 # Ending -----------------------------------------------------------------------------------
 
 
+@pytest.mark.sqlite_only
 def test_a_signal_lets_a_task_be_finished(start: Start, tmp_path: Path) -> None:
     cluster = start()
     task = Task(tmp_path, 6)
@@ -188,6 +195,7 @@ def test_a_signal_lets_a_task_be_finished(start: Start, tmp_path: Path) -> None:
     assert cluster.processes() == {}
 
 
+@pytest.mark.sqlite_only
 def test_a_second_signal_does_not_wait(start: Start, tmp_path: Path) -> None:
     cluster = start()
     task = Task(tmp_path, 60)
@@ -199,6 +207,7 @@ def test_a_second_signal_does_not_wait(start: Start, tmp_path: Path) -> None:
     assert cluster.processes() == {}
 
 
+@pytest.mark.sqlite_only
 def test_a_stuck_cluster_ends_all_the_same(start: Start) -> None:
     cluster = start()
     for pid in wait_until(lambda: len(cluster.workers) == 2 and cluster.workers):
@@ -208,6 +217,7 @@ def test_a_stuck_cluster_ends_all_the_same(start: Start) -> None:
     assert cluster.processes() == {}
 
 
+@pytest.mark.sqlite_only
 @pytest.mark.parametrize("also_its_cluster", [False, True])
 def test_nothing_outlives_it(start: Start, also_its_cluster: bool) -> None:
     cluster = start()
@@ -231,6 +241,7 @@ sys.exit(3)
 """
 
 
+@pytest.mark.sqlite_only
 def test_a_cluster_that_ends_at_once_is_started_again_after_pauses(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
