@@ -105,7 +105,7 @@ def workers_paused() -> str:
         raise CannotBeShown("PostgreSQL was not found")
     with stage("postgres") as made:
         cluster = _under_way(made, 1000)
-        pids = cluster.workers("busy")
+        pids = cluster.workers("busy", "idle")
         for pid in pids:
             send(pid, signal.SIGSTOP)
         time.sleep(9)
