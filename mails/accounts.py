@@ -128,11 +128,19 @@ class Account(models.Model):
     def resume(self, now: datetime.datetime) -> bool:
         """A person says that it shall be tried again now, with what waits for just that. What
         nobody would try is not stopped any more."""
+        resumed: dict[str, Any] = {"stopped_until": now} if self.is_used() else _GOING
+        return self._end_pause(now, resumed)
+
+    def has_proved(self, now: datetime.datetime) -> bool:
+        """A test by it arrived: it works again, and what waits goes out. False: it was not
+        stopped, or another worker has stopped it anew meanwhile."""
+        return self._end_pause(now, _GOING)
+
+    def _end_pause(self, now: datetime.datetime, resumed: dict[str, Any]) -> bool:
         from automation.events.outbox import State
         from mails.models import Message
 
         until = self.stopped_until
-        resumed: dict[str, Any] = {"stopped_until": now} if self.is_used() else _GOING
         if until is None or not self._still().update(**resumed):
             return False
         for name, value in resumed.items():

@@ -98,6 +98,18 @@ def test_a_test_goes_to_whoever_asks_by_this_account(
     assert received.subject == "[Test] News"
 
 
+@pytest.mark.django_db(transaction=True)
+def test_a_test_that_arrives_ends_the_stop(django_user_model: Any, stopped: Account):
+    client = signed_in(django_user_model, "view_account", "resume_account")
+    OrmQ.objects.all().delete()
+    answer = client.post(page("test", stopped.pk), follow=True)
+    assert "It works again: what waited for it goes out now." in answer.content.decode()
+    assert Account.objects.get().stopped_at is None
+    assert OrmQ.objects.count() == 1
+    deliver_due()
+    assert messages() == [("sent", "")] * 2
+
+
 def test_what_the_server_says_to_a_test_is_told(django_user_model: Any, smtp_server: SmtpServer):
     smtp_server.answers["RCPT"] = "550 5.1.1 Nobody"
     client = signed_in(django_user_model, "view_account", "resume_account")

@@ -249,7 +249,8 @@ class Delivery(models.Model):
         # What happened is not edited; people may decide about it.
         default_permissions = ("view", "decide")
         indexes = [
-            models.Index(fields=["state", "not_before"], name="%(class)s_due"),
+            # In the order in which they are claimed: a large run has them all due at one moment.
+            models.Index(fields=["state", "not_before", "id"], name="%(class)s_due"),
             models.Index(fields=["created_at"], name="%(class)s_created"),
             models.Index(fields=["recipient"], name="%(class)s_recipient"),
         ]

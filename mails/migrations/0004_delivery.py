@@ -80,4 +80,12 @@ class Migration(migrations.Migration):
             model_name='account',
             constraint=models.UniqueConstraint(fields=('name', 'sender'), name='mails_account_once'),
         ),
+        migrations.RemoveIndex(
+            model_name='message',
+            name='message_due',
+        ),
+        migrations.AddIndex(
+            model_name='message',
+            index=models.Index(fields=['state', 'not_before', 'id'], name='message_due'),
+        ),
     ]

@@ -76,6 +76,9 @@ def _send_test(request: HttpRequest, account: Account) -> HttpResponse:
     else:
         messages.success(request, _("Sent to %(address)s.") % {"address": to})
         _log(request, account, _("Test sent to %s") % to)
+        if account.has_proved(timezone.now()):
+            bell.ring(Message)
+            messages.success(request, _("It works again: what waited for it goes out now."))
     return _back(account)
 
 
