@@ -9,14 +9,16 @@ SITE := $(VENV)/.site-requirements
 DEVELOPMENT := $(VENV)/.development-requirements
 PIP := $(VENV)/bin/python -m pip install --quiet --no-input --disable-pip-version-check
 
-.PHONY: help demo test faults lint messages clean
+.PHONY: help demo test faults lint docs messages wheel clean
 
 help:
 	@echo "make demo      start a shop with everything running on 127.0.0.1:8000 (PORT=9000 make demo)"
 	@echo "make test      run the tests; make test ARGS='-k recording' passes arguments to pytest"
 	@echo "make faults    break things for an hour while mails go out, and count (docs/reliability.md)"
 	@echo "make lint      ruff, mypy, and whether a migration is missing"
+	@echo "make docs      make a site of the documentation, in var/docs"
 	@echo "make messages  collect and compile the translations"
+	@echo "make wheel     build what other projects install, into dist (docs/tutorial.md)"
 	@echo "make clean     remove .venv, var and every cache"
 
 # exec: what make starts is Python itself, so that Ctrl-C and SIGTERM reach it.
@@ -42,11 +44,17 @@ lint: $(DEVELOPMENT)
 	@$(VENV)/bin/mypy
 	@$(MANAGE) makemigrations --check --dry-run --skip-checks
 
+# Its source directory is the repository, so that links lead from README.md to docs/ and back
+# there as they do on a code host. A warning, such as of a link to nowhere, is an error.
+docs: $(DEVELOPMENT)
+	@$(VENV)/bin/python -m sphinx -b html -q -W --keep-going -c docs -d var/doctrees . var/docs
+	@echo "The documentation is in var/docs/index.html"
+
 # Each app has its own catalogue and takes it along into other projects; automation/locale
 # has the rest. The date of collecting is left out: it would change without any text changing.
 messages: export DEBUG = 1
 messages: $(DEVELOPMENT)
-	@for package in automation automation/rules automation/events automation/demo generators mails; do \
+	@for package in automation automation/rules automation/events automation/chains automation/demo generators mails; do \
 		mkdir -p $$package/locale; done
 	@$(MANAGE) makemessages --locale de --no-obsolete --no-wrap --add-location file \
 		--ignore tests --ignore var --ignore build
@@ -54,6 +62,12 @@ messages: $(DEVELOPMENT)
 	@find automation generators mails -name django.po.before -delete
 	@find automation generators mails -name locale -type d -empty -delete
 	@$(MANAGE) compilemessages --ignore .venv --ignore var
+
+# pip builds it apart from .venv, with what [build-system] in pyproject.toml asks for.
+wheel: $(SITE)
+	@$(VENV)/bin/python -m pip wheel --quiet --no-input --disable-pip-version-check --no-deps \
+		--wheel-dir dist .
+	@ls dist/*.whl
 
 clean:
 	@rm -rf $(VENV) var build dist .mypy_cache .pytest_cache .ruff_cache

@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-ORDER = ["automation_rules", "generators", "automation_events", "mails"]
+ORDER = ["automation_rules", "generators", "automation_chains", "automation_events", "mails"]
 
 
 class Site(admin.AdminSite):

@@ -6,6 +6,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.db.models import Subquery
+from django.db.models.constants import LOOKUP_SEP
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
 from django.utils import timezone
@@ -16,7 +17,9 @@ from django.utils.translation import gettext_lazy as _
 from automation.events.admin import moment, state_badge
 from automation.events.models import Action
 from automation.rules.admin import RuleAdmin, RuleList, SourceFilter, in_words
+from automation.rules.fields import Kind
 from automation.rules.forms import SourceForm, TextWithSuggestions
+from automation.rules.models import BrokenRule
 from automation.rules.panel import Narrow, Panel
 from automation.rules.sources import sources
 from generators import bulk, panel, views
@@ -34,6 +37,27 @@ def listened_groups() -> list[tuple[str, str]]:
     return list(actions.order_by("group").values_list("group", "name"))
 
 
+_EXAMPLE = _(
+    "The name of the events it makes. Values of the row can be part of it, such as %(group)s."
+)
+
+
+def example_group(generator: Generator) -> str:
+    """A group that depends on a value of the row, which its source does show; empty if there is
+    no such value."""
+    try:
+        source = generator.source_or_error()
+    except BrokenRule:
+        return ""
+    fields = source.resolved_fields
+    for kind in (Kind.CHOICE, Kind.TEXT):
+        for shown, field in fields.items():
+            if field.kind == kind and shown != source.recipient:
+                name = shown.replace(LOOKUP_SEP, ".")
+                return f"{source.row_name}_{{{{ {source.row_name}.{name} }}}}"
+    return ""
+
+
 class GeneratorForm(SourceForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -43,6 +67,8 @@ class GeneratorForm(SourceForm):
             self.fields["group_template"].widget = TextWithSuggestions(
                 listened_groups, {"maxlength": 500}
             )
+            if self.instance.pk and (example := example_group(self.instance)):
+                self.fields["group_template"].help_text = _EXAMPLE % {"group": example}
 
     def _post_clean(self) -> None:
         super()._post_clean()  # type: ignore[misc]

@@ -2,10 +2,17 @@ from django.apps import AppConfig
 from django.db.models.signals import post_save
 from django.utils.translation import gettext_lazy as _
 
+from automation.rules import installing
+
 
 class GeneratorsConfig(AppConfig):
     name = "generators"
+    default_auto_field = "django.db.models.BigAutoField"
     verbose_name = _("Generators")
+
+    def import_models(self) -> None:
+        installing.make_sure(self, ("automation.rules", "automation.events"))
+        super().import_models()
 
     def ready(self) -> None:
         from automation.events.groups import register_provider
@@ -31,3 +38,4 @@ class GeneratorsConfig(AppConfig):
                 parts=(definitions.CONDITIONS,),
             )
         )
+        installing.register(self)

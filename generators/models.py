@@ -3,7 +3,7 @@
 import datetime
 import uuid
 from itertools import chain, count
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
@@ -19,7 +19,13 @@ from automation.rules import conf
 from automation.rules.models import BrokenRule, Rule
 from automation.rules.sources import UnknownSource, sources
 from automation.rules.templating import check
+from generators.runs import Run, RunState
 from generators.timing import Repeat, Trigger, next_run, validate_cron
+
+if TYPE_CHECKING:
+    from generators.descriptions import Description
+
+__all__ = ["Generator", "State", "Presence", "Run", "RunState"]
 
 TEMPLATE_LENGTH = 500
 
@@ -66,6 +72,10 @@ class GeneratorQuerySet(PolymorphicQuerySet["Generator"]):
         return self.filter(state=State.ARMED, next_run_at__lte=now).filter(
             Q(lease_until=None) | Q(lease_until__lt=now)
         )
+
+    def as_descriptions(self) -> "list[Description]":
+        """As ``Generator.as_description``, of each."""
+        return [generator.as_description() for generator in self.prefetch_related("conditions")]
 
 
 class Generator(Rule):
@@ -207,6 +217,13 @@ class Generator(Rule):
         """The start of its events' keys. It survives every change of names."""
         return f"generator:{self.pk}:"
 
+    def as_description(self) -> "Description":
+        """What it means, for ``events_from``: whichever way its events are recorded, each is
+        recorded once. Raises ``DescriptionError`` if its keys depend on what it has recorded."""
+        from generators.descriptions import Description
+
+        return Description.of_generator(self)
+
     def next_run_after(self, after: datetime.datetime) -> datetime.datetime | None:
         return next_run(
             self.trigger,
@@ -326,75 +343,3 @@ class Presence(models.Model):
 
     def __str__(self) -> str:
         return f"{self.generator} · {self.row_pk} · {self.episode}"
-
-
-class RunState(models.TextChoices):
-    RUNNING = "running", gettext_lazy("running")
-    DONE = "done", gettext_lazy("done")
-    FAILED = "failed", gettext_lazy("failed")
-
-
-class Run(models.Model):
-    """One evaluation of a generator. Runs that find nothing new write no row of their own:
-    they are counted on the one before, so that a quiet generator costs no space."""
-
-    generator = models.ForeignKey(
-        Generator, models.CASCADE, related_name="runs", verbose_name=gettext_lazy("generator")
-    )
-    recording = models.UUIDField(default=uuid.uuid4, editable=False)
-    state = models.CharField(
-        gettext_lazy("state"), max_length=10, choices=RunState.choices, default=RunState.RUNNING
-    )
-    rule_sentence = models.TextField(gettext_lazy("the rule as it was"), blank=True)
-    started_at = models.DateTimeField(gettext_lazy("started"))
-    duration = models.DurationField(gettext_lazy("duration"), null=True, blank=True)
-    looked_at = models.PositiveBigIntegerField(gettext_lazy("looked at"), default=0)
-    matched = models.PositiveBigIntegerField(gettext_lazy("matched"), default=0)
-    new = models.PositiveBigIntegerField(gettext_lazy("new"), default=0)
-    error = models.TextField(gettext_lazy("error"), blank=True)
-    quiet_runs = models.PositiveIntegerField(gettext_lazy("runs without news since"), default=0)
-    last_quiet_at = models.DateTimeField(gettext_lazy("last looked"), null=True, blank=True)
-
-    class Meta:
-        verbose_name = gettext_lazy("run")
-        verbose_name_plural = gettext_lazy("runs")
-        ordering = ("-started_at", "-pk")
-        indexes = [models.Index(fields=["generator", "-started_at"], name="generators_run_latest")]
-
-    def __str__(self) -> str:
-        return f"{self.generator} · {self.started_at:%Y-%m-%d %H:%M}"
-
-    def count_again(self, now: datetime.datetime, **found: int) -> None:
-        """Note that another run at ``now`` said the same as this one."""
-        again = models.F("quiet_runs") + 1
-        Run.objects.filter(pk=self.pk).update(quiet_runs=again, last_quiet_at=now, **found)
-
-    def give_up(self) -> None:
-        """Note that its worker is gone, unless it has come to its end after all."""
-        Run.objects.filter(pk=self.pk, state=RunState.RUNNING).update(
-            state=RunState.FAILED,
-            error=_("It never came to its end: its worker was stopped. A later run went on."),
-        )
-
-    @classmethod
-    def note_failed_row(
-        cls, generator: Generator, row: str, reason: str, now: datetime.datetime
-    ) -> None:
-        """Write down that the event of a saved row could not be made. The same reason is
-        written down once a day, and counted from then on: rows are saved by the thousand."""
-        same = generator.runs.filter(
-            state=RunState.FAILED,
-            started_at__gt=now - datetime.timedelta(days=1),
-            error__startswith=f"{reason}\n",
-        ).first()
-        if same:
-            same.count_again(now)
-            return
-        cls.objects.create(
-            generator=generator,
-            state=RunState.FAILED,
-            started_at=now,
-            rule_sentence=generator.sentence(),
-            looked_at=1,
-            error=f"{reason}\n" + _("First when row %(row)s was saved.") % {"row": row},
-        )

@@ -12,7 +12,9 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
 from automation.events.admin import moment, state_badge
+from automation.events.audience import whereto
 from automation.events.event import Event, stored_key
+from automation.events.groups import group_pattern
 from automation.events.models import EventRecord
 from automation.rules.counting import Counted, TooSlow, counted, counted_together, in_time
 from automation.rules.keys import key_text
@@ -21,9 +23,7 @@ from automation.rules.panel import Column, Narrow, Panel
 from automation.rules.templating import TemplateError
 from automation.rules.views import linked
 from generators import running
-from generators.audience import Audience, audiences
 from generators.models import MEANING_FIELDS, Generator
-from generators.producing import group_pattern
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,10 @@ def further(
         **shown,
         "columns": _columns(first),
         "troubles": first.troubles,
-        **_where(generator, [event.group for event in first.by_row.values()]),
+        "whereto": whereto(
+            group_pattern(generator.group_template),
+            [event.group for event in first.by_row.values()],
+        ),
     }
 
 
@@ -93,23 +96,6 @@ def first_events(generator: Generator, found: Panel, now: datetime.datetime) -> 
         {pk: by_row[pk] for pk in pks.values() if pk in by_row},
         [_("Left out: %(reason)s") % {"reason": reason} for reason in left_out],
     )
-
-
-def _where(generator: Generator, groups: Sequence[str]) -> dict[str, Any]:
-    """Who hears the ``groups`` of the first rows, and whom the events of other rows may reach."""
-    pattern = group_pattern(generator.group_template)
-    known = {audience.group: audience for audience in audiences([*groups, pattern])}
-    heard = [known[group] for group in dict.fromkeys(groups)] or [known[pattern]]
-    told = {action.pk for audience in heard for _kind, action, _url in audience.actions}
-    return {
-        "audiences": heard,
-        "elsewhere": [each for each in known[pattern].actions if each[1].pk not in told],
-        "for_all": known[pattern] if "*" in pattern and _all_unheard(heard) else None,
-    }
-
-
-def _all_unheard(heard: Sequence[Audience]) -> bool:
-    return len(heard) > 1 and all(audience.is_nobody for audience in heard)
 
 
 def _columns(first: FirstEvents) -> Sequence[Column]:

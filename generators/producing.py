@@ -1,7 +1,6 @@
 """What generators tell those who wait for their events."""
 
 import datetime
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import reduce
@@ -12,7 +11,7 @@ from django.core.exceptions import ValidationError
 from django.db.models import Q, QuerySet
 
 from automation.events.event import Event
-from automation.events.groups import Chunk, Producer
+from automation.events.groups import Chunk, Producer, group_pattern
 from automation.events.models import EVENT_SHAPE
 from automation.rules import plain
 from automation.rules.counting import Counted, counted, in_time
@@ -37,13 +36,6 @@ def producers() -> Iterator[Producer]:
             shape={**source.shape, **EVENT_SHAPE},
             generator=generator,
         )
-
-
-def group_pattern(template: str) -> str:
-    """The groups that a template can give: ``*`` where it depends on the row."""
-    return re.sub(
-        r"\*+", "*", re.sub(r"\{\{.*?\}\}|\{%.*%\}", "*", template, flags=re.DOTALL)
-    ).strip()
 
 
 @dataclass(frozen=True)

@@ -38,8 +38,8 @@ from generators import presence
 from generators.models import Generator
 from generators.timing import Repeat, days_ago, period
 
-# What a key has beside the row's: the generator's number, a period.
-_AROUND = 60
+# What a key has beside the row's: the generator's number or the name of a description, a period.
+_AROUND = 120
 
 
 class Keys:
@@ -110,15 +110,14 @@ def _with_key(rows: QuerySet[Any], generator: Generator, now: datetime.datetime)
     if generator.repeat == Repeat.ANEW:
         rows = rows.alias(_row_key=key_expression(rows.model))
         suffix = presence.suffix_expression(generator)
-    key: Any = Concat(
-        Value(generator.key_prefix()),
-        key_expression(rows.model),
-        suffix,
-        output_field=CharField(),
-    )
-    if _can_be_long(key_field(rows.model)):
-        key = _stored(key)
-    return rows.annotate(_event_key=key)
+    return rows.annotate(_event_key=key_of_row(rows.model, generator.key_prefix(), suffix))
+
+
+def key_of_row(model: type[models.Model], prefix: str, suffix: Any) -> Any:
+    """The stored key of the event of each row of ``model``, computed by the database: its
+    primary key between ``prefix`` and ``suffix``, which is an expression."""
+    key = Concat(Value(prefix), key_expression(model), suffix, output_field=CharField())
+    return _stored(key) if _can_be_long(key_field(model)) else key
 
 
 def _period_suffix(generator: Generator, now: datetime.datetime) -> str:

@@ -16,7 +16,7 @@ import logging
 import traceback
 from array import array
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from django.db import InterfaceError, OperationalError, models, transaction
@@ -335,7 +335,7 @@ def events(
                 row_model=source.model._meta.label_lower,
                 row_pk=pk,
             )
-            yield event if constant else replace(event, group=_group(template, event))
+            yield event if constant else event.replaced(group=_group(template, event))
         except TemplateError as error:
             said = _("%(reason)s (row %(row)s)") % {"reason": error, "row": pk}
             if left_out is None:

@@ -8,6 +8,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from automation.events import bell
+from automation.rules.databases import database
 from automation.rules.keys import key_text
 from automation.rules.sources import sources
 from generators import running
@@ -31,8 +32,9 @@ def offer_due(now: datetime.datetime, **kwargs: Any) -> None:
 
 def row_saved(sender: Any, instance: Any, using: str, raw: bool = False, **kwargs: Any) -> None:
     """Ring for the generators that want to know at once, when the row is committed."""
-    keys = [source.key for source in sources if source.model is sender]
-    if raw or not keys:
+    model = sender._meta.concrete_model  # a proxy's rows are those of its model, and back
+    keys = [source.key for source in sources if source.model._meta.concrete_model is model]
+    if raw or not keys or using != database():
         return
 
     def ring() -> None:

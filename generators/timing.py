@@ -15,6 +15,8 @@ from django.db import models
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from automation.rules.dates import at
+
 
 class Trigger(models.TextChoices):
     MINUTES = "minutes", gettext_lazy("every … minutes")
@@ -105,12 +107,6 @@ def next_runs(count: int, **when: Any) -> list[datetime.datetime]:
         moments.append(moment)
         when["after"] = moment
     return moments
-
-
-def at(day: datetime.date, time: datetime.time, zone: zoneinfo.ZoneInfo) -> datetime.datetime:
-    """The moment of a local time on ``day``, in UTC."""
-    local = datetime.datetime.combine(day, time, tzinfo=zone)
-    return local.astimezone(datetime.UTC)
 
 
 def days_ago(days: int, local: datetime.datetime) -> datetime.datetime:

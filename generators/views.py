@@ -16,14 +16,16 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from automation.events.admin import moment, state_badge
+from automation.events.audience import audiences, whereto
+from automation.events.groups import group_pattern
 from automation.rules.counting import counted
+from automation.rules.databases import database
+from automation.rules.keys import key_text
 from automation.rules.models import BrokenRule
 from automation.rules.templating import TemplateError
 from automation.rules.views import linked
 from generators import running
-from generators.audience import all_asleep, audiences, reached
 from generators.models import Generator, Run, RunState, State
-from generators.producing import group_pattern
 from generators.running_now import run_now
 from generators.timing import next_runs
 
@@ -170,8 +172,10 @@ def _prospect(generator: Generator) -> dict[str, Any]:
     except (BrokenRule, TemplateError) as error:
         return {"error": str(error)}
     model = generator.source_or_error().model
-    instances = model._default_manager.in_bulk(pks)
-    named = {str(pk): (instance._meta, pk, str(instance)) for pk, instance in instances.items()}
+    instances = model._default_manager.using(database()).in_bulk(pks)
+    named = {
+        key_text(pk): (instance._meta, pk, str(instance)) for pk, instance in instances.items()
+    }
     matching, new = counted(rows), counted(unseen)
     return {
         "sentence": generator.sentence(),
@@ -183,8 +187,9 @@ def _prospect(generator: Generator) -> dict[str, Any]:
             (event, linked(*named[event.row_pk]) if event.row_pk in named else event.row_pk)
             for event in first
         ],
-        "reached": (whom := reached(generator)),
-        "all_asleep": bool(whom) and all_asleep(whom),
+        "whereto": whereto(
+            group_pattern(generator.group_template), [event.group for event in first]
+        ),
     }
 
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from email.utils import quote
+from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
@@ -32,6 +33,12 @@ class Address:
             return self.address
         name = f'"{quote(self.name)}"' if _SPECIAL.search(self.name) else self.name
         return f"{name} <{self.address}>"
+
+
+def of_user(user: Any) -> str:
+    """The address of a user, by whatever field a project's users have it in; empty if none."""
+    find = getattr(user, "get_email_field_name", lambda: "email")
+    return str(getattr(user, find(), "") or "")
 
 
 def read(text: str) -> tuple[list[Address], list[str]]:

@@ -9,6 +9,7 @@ from django.dispatch import receiver
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from automation.rules.databases import database
 from mails.content import Design
 
 
@@ -62,7 +63,7 @@ class Layout(models.Model):
             raise ValidationError(errors)
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        with transaction.atomic():
+        with transaction.atomic(using=database()):
             super().save(*args, **kwargs)
             if self.is_default:
                 type(self).objects.exclude(pk=self.pk).filter(is_default=True).update(

@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from automation.rules import conf
+from automation.rules.databases import database
 from mails import attachments, storage
 from mails.content import File
 
@@ -69,7 +70,7 @@ class Picture(models.Model):
             )
         file_name = self.file_name
         deleted = super().delete(*args, **kwargs)
-        transaction.on_commit(lambda: remove_file(file_name))
+        transaction.on_commit(lambda: remove_file(file_name), using=database())
         return deleted
 
 

@@ -19,6 +19,7 @@ from django.utils.translation import gettext_lazy
 from automation.events.event import Event
 from automation.events.models import Action, template_data
 from automation.events.outbox import Delivery
+from automation.rules.databases import database
 from automation.rules.templating import TemplateError, parse
 from mails import addresses
 from mails.content import Content, Design, Wording
@@ -228,7 +229,7 @@ class Mail(Said, Action):
         more: then nothing is changed, and ``ValidationError`` says why. Returns what of it
         could not come back."""
         content, notes = version.content, []
-        with transaction.atomic():
+        with transaction.atomic(using=database()):
             self._take(content.wordings[0])
             self.language = content.wordings[0].language
             for name in (*ADDRESS_FIELDS, "from_email", "send_incomplete"):

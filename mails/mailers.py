@@ -89,6 +89,11 @@ def mailer(name: str) -> Mailer | None:
     )
 
 
+def backend_of(name: str) -> str:
+    """The path of the class that sends the mails of the account of this name."""
+    return str(_configured().get(name, {}).get("BACKEND", settings.EMAIL_BACKEND))
+
+
 def mailers() -> list[Mailer]:
     return [found for found in map(mailer, names()) if found is not None]
 
@@ -107,6 +112,12 @@ def ways(name: str) -> Iterator[Mailer]:
         seen.add(found.name)
         yield found
         found = mailer(found.fallback) if found.fallback else None
+
+
+def problem_of_setting() -> str:
+    """What is wrong with ``MAILERS`` as a whole; empty if nothing is."""
+    given = getattr(settings, "MAILERS", None) or {}
+    return "" if isinstance(given, Mapping) else "MAILERS must be a dict of accounts by name."
 
 
 def problems() -> Iterator[tuple[str, str]]:

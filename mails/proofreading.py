@@ -14,7 +14,9 @@ from django.utils.translation import ngettext
 
 from automation.events.groups import Producer, overlap, producers
 from automation.events.models import EVENT_SHAPE
+from automation.events.records import CODE_EVENT_SHAPE
 from automation.rules.templating import Problem, check
+from automation.rules.templating.checker import OpenShape
 from mails import addresses, styles
 
 if TYPE_CHECKING:
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
 
 #: What every template of a mail knows besides its events.
 MAIL_SHAPE: dict[str, Any] = {"mail": {"name": None, "language": None}}
+
+#: What is known of events that no generator makes: what they bring, and nothing of their context.
+MADE_IN_CODE = OpenShape({**MAIL_SHAPE, **CODE_EVENT_SHAPE})
 
 #: The templates of a wording: whether each is HTML.
 WORDED = {"subject": False, "preheader": False, "body": True, "text": False}
@@ -37,8 +42,8 @@ Told = dict[str, dict["Mail", None]]
 
 @dataclass(frozen=True)
 class Checker:
-    """Checks templates against the shapes of the events that will fill them; without any,
-    only their grammar."""
+    """Checks templates against the shapes of the events that will fill them; a shape of None
+    is one of which nothing is known, so that only the grammar is looked at."""
 
     shapes: tuple[Any, ...]
     snippets: Mapping[str, str]
@@ -65,7 +70,7 @@ class Checker:
     @classmethod
     def _of(cls, heard: Iterable[Producer], snippets: Mapping[str, str]) -> "Checker":
         found = [{**MAIL_SHAPE, **producer.shape, **EVENT_SHAPE} for producer in heard]
-        return cls(tuple(found) or (None,), snippets)
+        return cls(tuple(found) or (MADE_IN_CODE,), snippets)
 
     def check(self, template: str, *, html: bool, slug: str = "") -> list[Problem]:
         """``slug``: the template is itself the snippet of this name. Snippets are HTML, so only

@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.utils.translation import get_language, gettext_lazy
 
 from automation.events.event import ADDRESS_LENGTH
+from automation.rules.databases import database
 from mails.mail import Mail
 from mails.versions import Version
 
@@ -114,7 +115,7 @@ class Proof(models.Model):
             return found, False
         version = mail.keep_version()
         try:
-            with transaction.atomic():
+            with transaction.atomic(using=database()):
                 made = cls.objects.create(
                     mail=mail,
                     version=version,

@@ -21,6 +21,7 @@ from django.utils.translation import gettext as _
 from automation.events.event import Event, stored_address
 from automation.events.groups import Producer, producers
 from automation.rules import plain
+from automation.rules.databases import database
 from automation.rules.models import BrokenRule
 from mails.building import envelope
 from mails.content import Content
@@ -197,7 +198,7 @@ class _Work:
 
     def _keep(self, **written: Any) -> None:
         """Write down how far this is. Raises ``_Lost`` if it must not go on."""
-        with transaction.atomic():
+        with transaction.atomic(using=database()):
             if not self.proof.keep(attempts=0, **self._so_far(), **written):
                 raise _Lost
             self._write_findings()
@@ -207,7 +208,7 @@ class _Work:
             raise _Lost
 
     def _finish(self) -> None:
-        with transaction.atomic():
+        with transaction.atomic(using=database()):
             total = self.proof.total if self.proof.remaining else self.proof.done
             if self.proof.finish(ProofState.DONE, total=total, **self._so_far()):
                 self._write_findings()

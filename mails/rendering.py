@@ -13,8 +13,10 @@ from typing import Any
 from django.utils.html import escape
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
+from markupsafe import Markup
 
 from automation.rules.templating import Template, TemplateError, parse, plain_data
+from automation.rules.templating.values import Data
 from mails import layout, styles
 from mails.content import Design, Wording
 from mails.embedding import embedded
@@ -107,7 +109,7 @@ class CompiledMail:
     def _html(self, filling: "_Filling", where: Any, template: Template | None) -> str:
         if template is None:
             return ""
-        rendered, pictures = embedded(filling.text(where, template))
+        rendered, pictures = embedded(filling.html(where, template))
         filling.pictures += pictures
         try:
             return cleaned(rendered, self.styles.classes - set(layout.PARTS))
@@ -137,9 +139,26 @@ class _Filling:
         self.empty: list[str] = []
         self.pictures: list[str] = []
 
+    def html(self, where: Any, template: Template) -> str:
+        return self._filled(where, template, self._html_data)
+
     def text(self, where: Any, template: Template) -> str:
+        return self._filled(where, template, self.data)
+
+    @cached_property
+    def _html_data(self) -> Any:
+        """What an event in code brings is text with lines, and HTML knows none: they end in
+        breaks. Escaped, and marked as HTML here, behind all that reads data."""
+        event = self.data.get("event")
+        brought = event.get("text") if isinstance(event, Mapping) else None
+        lines = brought.strip().splitlines() if isinstance(brought, str) else []
+        if len(lines) < 2:
+            return self.data
+        return Data({**self.data, "event": {**event, "text": Markup("<br>").join(lines)}})
+
+    def _filled(self, where: Any, template: Template, data: Any) -> str:
         try:
-            rendered = template.render_noting(self.data, language=self.language)
+            rendered = template.render_noting(data, language=self.language)
         except TemplateError as error:
             raise _in(where, error) from None
         self.empty += [empty.name for empty in rendered.empty]

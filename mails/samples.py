@@ -3,7 +3,7 @@
 import datetime
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import islice
 
 from django.db.models import Q, QuerySet
@@ -14,7 +14,7 @@ from automation.events.groups import Producer, producers
 from automation.events.models import EventRecord
 from automation.rules import plain
 from automation.rules.counting import Counted, TooSlow, in_time
-from automation.rules.keys import key_meant
+from automation.rules.keys import key_meant, without_hyphens
 from automation.rules.models import BrokenRule
 from mails.mail import Mail
 
@@ -137,7 +137,7 @@ def count(mail: Mail, now: datetime.datetime, patience: float = 1.0) -> Counted:
 def as_recorded(event: Event) -> Event:
     """``event`` as it would come back from the database. Raises ``TypeError`` or
     ``ValueError`` if it could not be recorded."""
-    return stored_event(replace(event, context=plain.loads(plain.dumps(event.context))))
+    return stored_event(event.replaced(context=plain.loads(plain.dumps(event.context))))
 
 
 def _happened(mail: Mail, search: str) -> list[Sample]:
@@ -146,7 +146,9 @@ def _happened(mail: Mail, search: str) -> list[Sample]:
     with in_time(recorded.db):
         if not search:
             return list(_heard(mail, recorded))
-        found = list(_heard(mail, recorded.filter(_exactly(search) | Q(row_pk=key_meant(search)))))
+        meant = key_meant(search)
+        numbered = Q(row_pk__in={meant, without_hyphens(meant)})
+        found = list(_heard(mail, recorded.filter(_exactly(search) | numbered)))
         # The addresses of all events are read for that: no index knows a part of one.
         others = recorded.filter(recipient__icontains=search)
         others = others.exclude(pk__in=[sample.record for sample in found])
@@ -155,7 +157,7 @@ def _happened(mail: Mail, search: str) -> list[Sample]:
 
 def _exactly(search: str) -> Q:
     """What indexes find."""
-    return Q(recipient=search) | Q(key=search)
+    return Q(recipient=search) | Q(key__in={search, without_hyphens(search)})
 
 
 def _recorded(mail: Mail) -> QuerySet[EventRecord]:

@@ -39,7 +39,7 @@ class RecipientsForm(forms.Form):
 
     def __init__(self, user: Any, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.own = str(getattr(user, "email", "") or "")
+        self.own = addresses.of_user(user)
         self.may_choose = bool(user.has_perm(TO_OTHERS))
 
     @property

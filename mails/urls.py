@@ -1,6 +1,5 @@
-"""What recipients of mails can open, without an account: ``path("mails/", include("mails.urls"))``.
-
-Only for sites whose mails link to it (``AUTOMATION["SITE_URL"]``)."""
+"""What recipients of mails can open without an account, as part of ``automation.endpoints``: if the
+mails of a site link to it (``AUTOMATION["SITE_URL"]``)."""
 
 from django.urls import re_path
 

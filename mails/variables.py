@@ -18,6 +18,7 @@ from django.utils.translation import ngettext
 from automation.events.event import Event
 from automation.events.groups import producers
 from automation.events.models import template_data
+from automation.events.records import CODE_EVENT_SHAPE
 from automation.rules.sources import UnknownSource, sources
 from automation.rules.templating import TemplateError, parse, plain_data, written
 from mails import samples
@@ -100,11 +101,13 @@ class VariableList:
 
 @dataclass(frozen=True)
 class Variables:
-    """Everything a mail on some events can say. ``sample``: the row whose values are shown."""
+    """Everything a mail on some events can say. ``sample``: the row whose values are shown.
+    ``made_in_code``: no generator makes them, so that only what all such events have is known."""
 
     values: tuple[Variable, ...] = ()
     lists: tuple[VariableList, ...] = ()
     sample: str = ""
+    made_in_code: bool = False
 
     def __bool__(self) -> bool:
         return bool(self.values or self.lists)
@@ -113,17 +116,20 @@ class Variables:
 def variables(group: str, *, with_sample: bool = True) -> Variables:
     """What mails on events of ``group`` can say, with the values of the newest event, or of a
     row that would make one. A few queries, however many events there are."""
-    asked = producers(group) if group else []
-    event = _newest(group) if with_sample and asked else None
+    if not group:
+        return Variables()
+    asked = producers(group)
+    event = _newest(group) if with_sample else None
     teller = _Teller(event)
     found: dict[str, Variable | VariableList] = {}
-    for producer in asked:
-        for each in teller.listed(producer.shape):
+    for shape in [producer.shape for producer in asked] or [CODE_EVENT_SHAPE]:
+        for each in teller.listed(shape):
             found.setdefault(each.expression, each)
     return Variables(
         values=tuple(each for each in found.values() if isinstance(each, Variable)),
         lists=tuple(each for each in found.values() if isinstance(each, VariableList)),
         sample=_label(event) if event else "",
+        made_in_code=not asked,
     )
 
 
@@ -202,6 +208,8 @@ def meaning(path: Path, field: Any) -> str:
     told: dict[Path, str] = {
         ("event", "group"): _("the event's group"),
         ("event", "key"): _("the event's key"),
+        ("event", "subject"): _("the subject that the event brings"),
+        ("event", "text"): _("the text that the event brings"),
     }
     label = getattr(field, "full_label", "") or told.get(path, "")
     return str(label or path[-1].replace("_", " "))

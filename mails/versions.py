@@ -7,6 +7,7 @@ from django.db import IntegrityError, models, transaction
 from django.utils import timezone
 from django.utils.translation import gettext_lazy
 
+from automation.rules.databases import database
 from automation.rules.plain import PlainDataField
 from mails.content import Content
 
@@ -58,7 +59,7 @@ class Version(models.Model):
             if latest is not None and latest.digest == digest:
                 return latest
             try:
-                with transaction.atomic():
+                with transaction.atomic(using=database()):
                     return cls.objects.create(
                         mail_id=mail.pk,
                         number=latest.number + 1 if latest else 1,

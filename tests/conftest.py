@@ -1,15 +1,19 @@
 """Real parts for tests: a mail server, a cluster, a browser."""
 
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from django.db import connections, transaction
+from django.test import TransactionTestCase
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests import machine
+from tests import machine, projects
+from tests.documents.processes import Processes
 from tests.processes import Cluster
 from tests.receiver import Receiver
 from tests.smtp import SmtpServer
@@ -34,7 +38,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Leave out the tests that this run cannot show; ``tests/run.py`` runs them elsewhere.
 
     On PostgreSQL neither browser nor gettext tests run again, and with the Redis broker
-    only those run that are marked for it. ``--collect-only`` shows all of them.
+    only those run that are marked for it. ``TEST_BROWSER`` is ``only`` in a run of nothing but
+    the browser's tests, and ``apart`` beside one. ``--collect-only`` shows all of them.
     """
     if config.option.collectonly:
         return
@@ -42,22 +47,47 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
     on_sqlite = settings.DATABASES["default"]["ENGINE"].endswith("sqlite3")
     on_redis = bool(os.environ.get("REDIS_URL"))
+    browser = os.environ.get("TEST_BROWSER", "")
     runs = {
         "postgres": not on_sqlite,
         "sqlite_only": on_sqlite,
         "redis": on_redis,
-        "browser": on_sqlite and machine.chromium().at is not None,
+        "browser": on_sqlite and browser != "apart" and machine.chromium().at is not None,
         "gettext": on_sqlite and machine.gettext().at is not None,
     }
     kept, left_out = [], []
     for item in items:
         marks = {mark.name for mark in item.iter_markers()}
         can_run = all(runs[mark] for mark in marks & runs.keys())
-        wanted = "redis" in marks or not on_redis
+        wanted = "redis" in marks if on_redis else "browser" in marks or browser != "only"
         (kept if can_run and wanted else left_out).append(item)
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = kept
+
+
+# An empty database ------------------------------------------------------------------------
+
+#: No test changes these, and to make them anew takes longest.
+KEPT = {"django_migrations", "django_content_type", "auth_permission"}
+
+
+def pytest_configure() -> None:
+    TransactionTestCase._fixture_teardown = _empty_the_databases
+
+
+def _empty_the_databases(test: TransactionTestCase) -> None:
+    """After a test that commits. What Django does itself (TRUNCATE on PostgreSQL, then each
+    content type and permission again) takes twenty times as long for these few rows."""
+    from automation.events.schedule import ensure_tick
+
+    for name in test._databases_names(include_mirrors=False):
+        connection = connections[name]
+        tables = set(connection.introspection.django_table_names(only_existing=True)) - KEPT
+        with transaction.atomic(using=name), connection.cursor() as cursor:
+            for table in sorted(tables):  # in any order: foreign keys are looked at at the end
+                cursor.execute(f"DELETE FROM {connection.ops.quote_name(table)}")
+            ensure_tick(using=name)
 
 
 # A mail server ----------------------------------------------------------------------------
@@ -106,6 +136,23 @@ def cluster(transactional_db: None, smtp_server: SmtpServer, tmp_path: Path) -> 
     yield running
     running.stop()
     print(running.log())
+
+
+# The built wheel --------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of this checkout."""
+    return projects.build("wheel", tmp_path_factory.mktemp("wheel"))
+
+
+@pytest.fixture(scope="session")
+def installed(wheel: Path) -> Iterator[Path]:
+    """The Python of an environment that has the wheel: for ``projects.Project.start``."""
+    # It is large: pytest would keep those of the last runs.
+    with tempfile.TemporaryDirectory(prefix="flint-installed-") as directory:
+        yield projects.install(wheel, Path(directory))
 
 
 # A browser --------------------------------------------------------------------------------
@@ -163,3 +210,19 @@ def superuser_page(browser_page: Page, client: Any, admin_user: Any, live_server
         [{"name": "sessionid", "value": client.cookies["sessionid"].value, "url": live_server.url}]
     )
     return browser_page
+
+
+# Documents --------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def processes(
+    django_db_setup: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Processes]:
+    """Processes in which examples of the documents run, each on a database of its own."""
+    from django.conf import settings
+
+    empty = Path(settings.DATABASES["default"]["NAME"])
+    running = Processes(empty, tmp_path_factory.mktemp("documents"))
+    yield running
+    running.stop()

@@ -1,7 +1,9 @@
-"""What the machine has that some tests need: PostgreSQL, Redis, Chromium, gettext."""
+"""What the machine has that some tests need: PostgreSQL, Redis, Chromium, gettext, ports."""
 
 import os
+import random
 import shutil
+import socket
 from dataclasses import dataclass
 
 import psycopg
@@ -14,6 +16,22 @@ POSTGRES = (
 #: The last database of a usual Redis, which hardly anyone uses for anything else.
 REDIS = ("redis://127.0.0.1:6379/15",)
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+
+
+#: Below those that the kernel gives to connections: what stops and starts again later finds its
+#: port free, whatever else runs on the machine meanwhile.
+PORTS = range(20_000, 30_000)
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nothing listens at."""
+    while True:
+        port = random.SystemRandom().choice(PORTS)
+        try:
+            socket.create_server(("127.0.0.1", port)).close()
+        except OSError:
+            continue
+        return port
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 import asyncio
 import email
 import email.policy
-import socket
 import ssl
 import time
 from dataclasses import dataclass, field
@@ -13,6 +12,8 @@ from pathlib import Path
 
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
+
+from tests import machine
 
 
 @dataclass(frozen=True)
@@ -118,9 +119,7 @@ class SmtpServer:
         return f"smtp://{self.host}:{self.port}"
 
     def start(self) -> None:
-        if not self.port:
-            with socket.create_server((self.host, 0)) as free:
-                self.port = free.getsockname()[1]
+        self.port = self.port or machine.free_port()
         self._controller = _Controller(
             self,
             hostname=self.host,

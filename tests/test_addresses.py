@@ -4,6 +4,8 @@ import pytest
 
 from mails.addresses import read, read_each, split
 
+pytestmark = pytest.mark.sqlite_only  # none of these asks the database
+
 
 @pytest.mark.parametrize(
     ("text", "found", "wrong"),

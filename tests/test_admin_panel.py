@@ -32,14 +32,14 @@ def test_it_counts_the_saved_lines_and_the_unsaved_ones(admin_client: Any):
     shop.cart(shop.customer(country="DE"))
     shop.cart(shop.customer(country="DE"), status="ordered")
     generator = shop.generator(("status", "field.one_of", "open"))
-    assert shown(admin_client, generator) == ("2 of 3 Carts match now", ["0: 2"])
+    assert shown(admin_client, generator) == ("2 of 3 carts match now", ["0: 2"])
     unsaved = {
         "conditions-1-field": "customer__country",
         "conditions-1-operator": "field.one_of",
         "conditions-1-value": "DE",
     }
     assert shown(admin_client, generator, **unsaved) == (
-        "1 of 3 Carts match now",
+        "1 of 3 carts match now",
         ["0: 2", "1: 2"],
     )
     assert generator.conditions.count() == 1
@@ -53,9 +53,9 @@ def test_a_line_that_is_wrong_or_removed_is_left_out(admin_client: Any):
         "conditions-1-operator": "field.at_least",
         "conditions-1-value": "two",
     }
-    assert shown(admin_client, generator, **wrong) == ("0 of 1 Carts match now", ["0: 0"])
+    assert shown(admin_client, generator, **wrong) == ("0 of 1 carts match now", ["0: 0"])
     gone = {"conditions-0-DELETE": "on"}
-    assert shown(admin_client, generator, **gone) == ("1 of 1 Carts match now", [])
+    assert shown(admin_client, generator, **gone) == ("1 of 1 carts match now", [])
 
 
 def notes(html: str) -> list[str]:
@@ -123,7 +123,7 @@ def test_segments_and_history_are_found_in_the_list_of_fields(admin_client: Any)
         "//select[@name='conditions-0-field']/optgroup[@label='Segments and history']"
     )
     assert [[option.text for option in group] for group in groups] == [
-        ["is in a segment", "events so far"]
+        ["is in a segment", "random share", "events so far"]
     ]
 
 

@@ -261,3 +261,19 @@ def test_the_ratio_is_to_one_process_with_ready_bytes():
     table = sending.table([result("raw", 1, 2.0), result("raw", 2, 1.0), result("flint", 1, 7.0)])
     ratios = [line.split("|")[4].strip() for line in table.splitlines()[2:]]
     assert ratios == ["1.00", "0.50", "3.50"]
+
+
+# Chains -----------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_measures_a_tick_beside_those_who_sleep(tmp_path, capsys):
+    file = tmp_path / "figures.json"
+    call_command(
+        "benchmark", "chains", sleeping=[2_000], due=20, repeat=2, file=file, database_url=_url()
+    )
+    (found,) = json.loads(file.read_text())
+    assert (found["sleeping"], found["due"], found["events"]) == (2_000, 20, 20)
+    assert found["by_index"], "a tick that finds nothing reads an index and no row"
+    assert "| 2,000 |" in capsys.readouterr().out
+    assert _left_over() == [], "the database is gone afterwards"

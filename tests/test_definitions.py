@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
+from automation.chains.models import Chain
 from automation.demo.definitions import FILE, load_definitions
 from automation.rules import definitions
 from automation.rules.models import Condition, Segment
@@ -26,8 +27,9 @@ def test_what_is_exported_is_what_was_imported():
     assert definitions.dump() == {
         **demo(),
         "webhooks": [],
+        "chain_starts": [],
         **{kind: sorted(demo()[kind], key=lambda entry: entry["slug"]) for kind in
-           ("segments", "generators", "snippets", "layouts", "mails")},
+           ("segments", "chains", "generators", "snippets", "layouts", "mails")},
     }  # fmt: skip
 
 
@@ -35,22 +37,27 @@ def test_what_arrives_is_not_armed():
     definitions.load(demo())
     Mail.objects.update(is_active=True)
     Generator.objects.update(state="armed", next_run_at=shop.NOW)
+    Chain.objects.update(state="armed", next_entry_at=shop.NOW)
     report = definitions.load(demo())
     assert report.created == {}
     assert report.changed == {
-        "segments": 1, "generators": 8, "snippets": 5, "layouts": 3, "mails": 8
+        "segments": 1, "chains": 1, "generators": 7, "snippets": 5, "layouts": 3, "mails": 10
     }  # fmt: skip
     assert {g.state for g in Generator.objects.all()} == {"draft"}
+    assert Chain.objects.get().state == "draft"
     assert not Mail.objects.filter(is_active=True).exists()
-    assert Condition.objects.count() == 16
+    assert Condition.objects.count() == 19
 
 
 def test_the_demo_loads_and_arms_its_definitions_once():
     load_definitions()
-    assert Generator.objects.filter(state="armed").count() == 8
+    assert Generator.objects.filter(state="armed").count() == 7
+    assert Chain.objects.get().state == "armed"
     Generator.objects.update(state="paused")
+    Chain.objects.update(state="paused")
     load_definitions()
-    assert Generator.objects.filter(state="paused").count() == 8
+    assert Generator.objects.filter(state="paused").count() == 7
+    assert Chain.objects.get().state == "paused"
 
 
 def changed(**changes: Any) -> Any:
@@ -68,8 +75,8 @@ def first(kind: str, **changes: Any) -> Any:
         ([], "This is not a file of definitions."),
         (changed(version=2), "The file is of version 2; this site reads version 1."),
         (changed(users=[]),
-         "“users” is not known. Known are: segments, webhooks, generators, snippets, layouts, "
-         "mails."),
+         "“users” is not known. Known are: segments, webhooks, chains, chain_starts, "
+         "generators, snippets, layouts, mails."),
         (changed(mails={}), "mails must be a list of objects."),
         (changed(mails=["x"]), "mails must be a list of objects."),
         (first("mails", body="{{ cart.totl }}"),
@@ -84,9 +91,9 @@ def first(kind: str, **changes: Any) -> Any:
         (first("generators", source="demo.nothing"),
          "generators[0].group_template: The source “demo.nothing” is not registered in this "
          "project."),
-        (first("generators", conditions=[{"field": "status", "operator": "field.one_of",
-                                          "value": "lost"}]),
-         "generators[0].conditions[0]: “lost” is not one of the choices: open, ordered."),
+        (first("generators", conditions=[{"field": "country", "operator": "field.one_of",
+                                          "value": "XX"}]),
+         "generators[0].conditions[0]: “XX” is not one of the choices: CH, DE, AT, FR, GB, IE."),
         ({**first("segments", slug=""), "generators": []},
          "segments[0].slug: This field cannot be blank."),
         (first("generators", at_time=5), "generators[0].at_time: This must be a text."),
@@ -102,10 +109,10 @@ def first(kind: str, **changes: Any) -> Any:
         (first("generators", conditions=["x"]),
          "generators[0].conditions[0]: A condition is an object with at least a field and an "
          "operator."),
-        (first("generators", conditions=[{"field": "status"}]),
+        (first("generators", conditions=[{"field": "country"}]),
          "generators[0].conditions[0]: A condition is an object with at least a field and an "
          "operator."),
-        (first("generators", conditions=[{"field": "items:count", "value": "1", "within": 5,
+        (first("generators", conditions=[{"field": "orders:count", "value": "1", "within": 5,
                                           "operator": "related.at_least"}]),
          "generators[0].conditions[0]: This must be a text."),
     ],
@@ -135,6 +142,16 @@ def test_a_file_that_cannot_be_read_is_one_clear_error(
     assert message in str(refused.value)
 
 
+@pytest.mark.sqlite_only
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_an_import_that_is_to_be_quiet_prints_nothing(tmp_path: Path, capsys: Any, dry_run: bool):
+    file = tmp_path / "definitions.json"
+    file.write_text(json.dumps(demo()), encoding="utf-8")
+    call_command("import_definitions", str(file), dry_run=dry_run, verbosity=0)
+    assert capsys.readouterr() == ("", "")
+    assert Mail.objects.exists() == (not dry_run)
+
+
 def test_the_commands_are_each_others_opposite(tmp_path: Path, capsys: Any):
     definitions.load(demo())
     call_command("export_definitions")
@@ -142,9 +159,9 @@ def test_the_commands_are_each_others_opposite(tmp_path: Path, capsys: Any):
     file.write_text(capsys.readouterr().out, encoding="utf-8")
     call_command("import_definitions", str(file))
     assert capsys.readouterr().out.split() == [
-        "generators", "0", "created", "8", "changed", "layouts", "0", "created", "3", "changed",
-        "mails", "0", "created", "8", "changed", "segments", "0", "created", "1", "changed",
-        "snippets", "0", "created", "5", "changed",
+        "chains", "0", "created", "1", "changed", "generators", "0", "created", "7", "changed",
+        "layouts", "0", "created", "3", "changed", "mails", "0", "created", "10", "changed",
+        "segments", "0", "created", "1", "changed", "snippets", "0", "created", "5", "changed",
     ]  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.machine import free_port
 from tests.processes import marked_processes
 from tests.waiting import wait_until
 
@@ -21,11 +22,6 @@ pytestmark = [
 ]
 
 ROOT = Path(__file__).resolve().parent.parent
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 class Demo:

@@ -10,6 +10,8 @@ from PIL import Image, ImageCms, ImageDraw, PngImagePlugin
 from mails.encoding import Encoded, PictureError, encode
 from tests.uploads import BLUE, RED, SVG, image, written
 
+pytestmark = pytest.mark.sqlite_only  # none of these asks the database
+
 SEE_THROUGH = (200, 30, 40, 128)
 
 

@@ -37,6 +37,17 @@ class Beside(threading.Thread):
             connection.close()
 
 
+@pytest.fixture(autouse=True)
+def together(db: None) -> Iterator[None]:
+    """Nobody is left at work in the database of the next test."""
+    before = set(threading.enumerate())
+    yield
+    for thread in set(threading.enumerate()) - before:
+        if isinstance(thread, Beside):
+            thread.join(60)
+            assert not thread.is_alive()
+
+
 def happen(key: str) -> None:
     context = {"cart": {"customer": {"first_name": "Ann"}, "items": []}}
     record([Event("cart_left", key, context, recipient=ANN)])

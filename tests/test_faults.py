@@ -15,8 +15,9 @@ from tests.faults.kinds import Fault
 from tests.faults.report import Figures, Row, count
 from tests.faults.server import ROOT
 
-#: Seconds for a run of the fault test; what starts and ends it takes a while, too.
-PATIENCE = 150
+#: Seconds for a run of the fault test; what starts and ends it takes a while, too. Two of them
+#: may run at the same time, and clusters of other tests beside them.
+PATIENCE = 300
 
 DATABASE = "sqlite" if settings.DATABASES["default"]["ENGINE"].endswith("sqlite3") else "postgres"
 
@@ -42,7 +43,7 @@ def fault_test(report: Path, *arguments: str) -> tuple[int, dict[str, Any]]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(480)
 def test_nothing_is_lost_and_nothing_comes_twice_whatever_breaks(tmp_path: Path):
     code, figures = fault_test(
         tmp_path / "figures.json", "--database", DATABASE, "--patience", str(PATIENCE),
@@ -55,7 +56,7 @@ def test_nothing_is_lost_and_nothing_comes_twice_whatever_breaks(tmp_path: Path)
 
 @pytest.mark.slow
 @pytest.mark.redis
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(480)
 def test_nor_with_redis_that_forgets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("TEST_REDIS_URL", os.environ["REDIS_URL"])
     code, figures = fault_test(
@@ -68,7 +69,7 @@ def test_nor_with_redis_that_forgets(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 @pytest.mark.slow
 @pytest.mark.sqlite_only
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(480)
 @pytest.mark.parametrize(
     ("wrong", "only", "found"),
     [

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.sqlite_only  # none of these asks the database
+
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("automation", "generators", "mails")
 

@@ -167,7 +167,7 @@ def test_a_mistake_in_the_group_is_told_with_its_place_and_the_counts_stay(admin
         "Event group: Line 1, column 9: “cart.statsu” is not known here. "
         "Did you mean “cart.status”?"
     ]
-    assert text(panel.find_class("figures")) == ["1 of 1 Carts match now 1 would be new"]
+    assert text(panel.find_class("figures")) == ["1 of 1 carts match now 1 would be new"]
     assert (len(panel.xpath("//tbody/tr")), where(panel)) == (1, [])
 
 
@@ -185,7 +185,7 @@ def test_a_wrong_time_zone_is_told_and_the_saved_one_counts(admin_client):
     assert told(panel) == [
         "Time zone: “Europe/Zuerich” is not a time zone. Write it as in Europe/Zurich."
     ]
-    assert text(panel.find_class("figures")) == ["1 of 1 Carts match now 1 would be new"]
+    assert text(panel.find_class("figures")) == ["1 of 1 carts match now 1 would be new"]
 
 
 # Where they go ------------------------------------------------------------------------------
@@ -280,7 +280,7 @@ def test_the_page_which_match_now_says_the_same_of_what_is_saved(admin_client):
     page = lxml.html.fromstring(
         admin_client.get(url("preview", shop.generator(OPEN).pk)).content.decode()
     )
-    assert text(page.find_class("figures")) == ["1 of 1 Carts match now 1 would be new"]
+    assert text(page.find_class("figures")) == ["1 of 1 carts match now 1 would be new"]
     assert events(page) == [[f"Cart {cart.pk}", "cart_left", "ann@example.com", "New"]]
     assert where(page) == ["cart_left → Mail Your cart; no listener in code"]
 
@@ -300,7 +300,7 @@ def test_a_key_that_is_broken_by_now_is_told_and_the_counts_stay(admin_client):
     generator = shop.generator(OPEN, repeat="key", key_template="{{ cart.customer.email }}")
     type(generator).objects.update(key_template="{{ cart.customer.email")
     page = lxml.html.fromstring(admin_client.get(url("preview", generator.pk)).content.decode())
-    assert text(page.find_class("figures")) == ["1 of 1 Carts match now"]
+    assert text(page.find_class("figures")) == ["1 of 1 carts match now"]
     assert told(page) == ["Line 1, column 1: “{{” is never closed with “}}”."]
 
 
@@ -321,7 +321,7 @@ def test_a_segment_makes_no_events(admin_client):
     page = reverse("admin:automation_rules_segment_change", args=[segment.pk])
     answer = admin_client.post(f"{page[:-7]}panel/", filled(admin_client, page, "segment"))
     panel = lxml.html.fromstring(f"<div>{answer.content.decode()}</div>")
-    assert text(panel.find_class("figures")) == ["1 of 1 Carts match now"]
+    assert text(panel.find_class("figures")) == ["1 of 1 carts match now"]
     assert where(panel) == []
 
 

@@ -104,7 +104,7 @@ def test_only_cheap_ones_are_asked_for_the_home_page(now):
         assert [found.what for found in health.examine(now)] == ["cheap", "dear"]
         assert [found.what for found in health.examine(now, cheap=True)] == ["cheap"]
     assert {each.name for each in examinations if each.cheap} == {
-        "cluster", "backlog", "webhooks", "generators", "e-mail accounts",
+        "cluster", "backlog", "webhooks", "chains", "generators", "e-mail accounts",
     }  # fmt: skip
 
 
@@ -313,6 +313,8 @@ def test_every_number_leads_to_the_list_of_just_these(now, admin_client):
         "Calls of listeners: 0 sent today": 0,
         "Calls of webhooks: 0 due, 0 for later": 0,
         "Calls of webhooks: 0 sent today": 0,
+        "Started chains: 0 due, 0 for later": 0,
+        "Started chains: 0 sent today": 0,
         "Messages: 1 due, 2 for later": 3,
         "Messages: 1 due, the first for 20 minutes": 1,
         "Messages: 2 to be tried again, for example after: 451": 2,

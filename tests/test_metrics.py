@@ -58,6 +58,10 @@ def test_every_figure_has_a_kind_and_a_line_that_explains_it(now):
         "flint_generators": "gauge",
         "flint_runs": "counter",
         "flint_run_seconds": "summary",
+        "flint_chains": "gauge",
+        "flint_chain_runs_due": "gauge",
+        "flint_chain_steps": "counter",
+        "flint_chain_runs_ended": "counter",
         "flint_unmeasured": "gauge",
     }
     assert [family.name for family in families if not family.documentation] == []
@@ -130,7 +134,7 @@ def test_it_asks_no_more_with_more_rows(now, django_assert_max_num_queries):
     messages(50, state=State.UNKNOWN)
     for _time in range(5):
         shop.generator()
-    with django_assert_max_num_queries(7 + 3 * len(delivery_models())):
+    with django_assert_max_num_queries(11 + 3 * len(delivery_models())):
         exposition(now)
 
 

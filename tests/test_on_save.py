@@ -3,13 +3,14 @@
 import pytest
 from django.core.management import call_command
 from django.db import transaction
+from django.test.utils import isolate_apps
 from django.utils import timezone
 from django_q.models import OrmQ
 
 from automation.demo.models import Cart
 from automation.events.models import EventRecord
 from generators import running
-from generators.tasks import run_row
+from generators.tasks import row_saved, run_row
 from tests import shop
 from tests.waiting import wait_until
 
@@ -79,3 +80,28 @@ def test_loading_fixtures_rings_for_nobody(tmp_path, django_capture_on_commit_ca
         call_command("loaddata", str(file), verbosity=0)
     assert rung() == []
     assert Cart.objects.get() == cart
+
+
+@isolate_apps("automation.demo")
+def test_a_row_that_is_saved_through_a_proxy_of_its_model_is_the_row(
+    django_capture_on_commit_callbacks,
+):
+    class OpenCart(Cart):
+        class Meta:
+            proxy = True
+            app_label = "demo"
+
+    generator, owner = shop.generator(on_save=True), shop.customer()
+    with django_capture_on_commit_callbacks(execute=True):
+        saved = OpenCart.objects.create(customer=owner)
+    assert rung() == [(generator.pk, str(saved.pk))]
+
+
+def test_a_row_that_is_saved_to_another_database_is_none_of_ours(
+    django_capture_on_commit_callbacks,
+):
+    shop.generator(on_save=True)
+    cart = shop.cart()
+    with django_capture_on_commit_callbacks(execute=True):
+        row_saved(sender=Cart, instance=cart, using="archive")
+    assert rung() == []

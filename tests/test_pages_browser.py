@@ -56,7 +56,7 @@ def test_an_editor_builds_a_generator_and_a_mail_and_sees_what_went_out(
     page = superuser_page
 
     build_the_generator(page)
-    expect(page.locator(".figure")).to_have_text("1 of 3 Carts match now")
+    expect(page.locator(".figure")).to_have_text("1 of 3 carts match now")
     expect(page.locator("#result_list tbody tr")).to_have_count(1)
     expect(page.locator("#result_list tbody")).to_contain_text(f"Cart {left.pk}")
 
@@ -225,19 +225,19 @@ def test_the_counts_follow_the_lines_before_anything_is_saved(superuser_page: Pa
     page = superuser_page
     page.goto(f"/admin/generators/generator/{generator.pk}/change/")
     figure = page.locator("#rule-panel .figure")
-    expect(figure).to_have_text("2 of 3 Carts match now")
+    expect(figure).to_have_text("2 of 3 carts match now")
     expect(page.locator("#conditions-0 .line-count")).to_have_text("2")
 
     choose_field(page.locator("#conditions-1"), "customer country")
     page.locator("#id_conditions-1-operator").select_option("field.one_of")
     page.locator("#conditions-1").get_by_label("Germany").check()
-    expect(figure).to_have_text("1 of 3 Carts match now")
+    expect(figure).to_have_text("1 of 3 carts match now")
     expect(page.locator("#conditions-1 .line-count")).to_have_text("2")
 
     page.locator("#id_conditions-1-joined_by").select_option("or")
-    expect(figure).to_have_text("3 of 3 Carts match now")
+    expect(figure).to_have_text("3 of 3 carts match now")
     page.locator("#id_conditions-0-DELETE").check()
-    expect(figure).to_have_text("2 of 3 Carts match now")
+    expect(figure).to_have_text("2 of 3 carts match now")
     assert generator.conditions.count() == 1
 
 
@@ -318,7 +318,7 @@ def test_the_demos_mails_survive_being_opened_and_saved(superuser_page: Page) ->
     load_shop(timezone.now())
     load_definitions()
     bodies = {entry["slug"]: entry["body"] for entry in json.loads(FILE.read_text())["mails"]}
-    assert len(bodies) == 8
+    assert len(bodies) == 10
     page = superuser_page
     for mail in Mail.objects.all():
         event = next(iter(sample_events(mail)))

@@ -52,7 +52,7 @@ def test_an_unknown_variable_in_the_event_group_is_told_while_typing(
         "Event group: Line 1, column 9: “cart.custmer.country” is not known here. "
         "Did you mean “cart.customer.country”?"
     )
-    expect(panel.locator(".figure")).to_have_text("1 of 1 Carts match now")
+    expect(panel.locator(".figure")).to_have_text("1 of 1 carts match now")
 
 
 def test_a_line_that_is_not_finished_is_told_at_the_line(superuser_page: Page) -> None:

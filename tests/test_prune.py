@@ -235,13 +235,16 @@ def test_it_goes_on_where_it_was_left():
 
 @pytest.mark.slow
 def test_two_hundred_thousand_rows_go_a_thousand_at_a_time():
+    # Many steps show whether what the earlier ones leave behind slows the later ones down,
+    # which is PostgreSQL's way; on SQLite fewer are enough to see a thousand at a time.
+    rows = 200_000 if connection.vendor == "postgresql" else 20_000
     EventRecord.objects.bulk_create(
         (
             EventRecord(
                 key=str(number), group="g", recording="0" * 32, recipient="a@example.com",
                 recorded_at=ago(101 + number % 7),
             )
-            for number in range(200_000)
+            for number in range(rows)
         ),
         batch_size=10_000,
     )  # fmt: skip

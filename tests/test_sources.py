@@ -129,6 +129,25 @@ def test_a_snapshot_takes_values_lists_and_what_is_computed_with_constant_querie
 
 
 @pytest.mark.django_db
+def test_a_list_that_shows_the_keys_of_its_rows_shows_every_value_in_its_place():
+    """Of two names for one column Django reads one, and all that follows would be shifted."""
+    listed = ["id", "title", "cart__id", "product__id", "price"]
+    source = Source(Cart, ["status"], lists={"items": RelatedList("items", listed)}, name="keyed")
+    cart = shop.cart()
+    (taken,) = snapshots(source, source.rows([]), shop.NOW)
+    assert taken.context["keyed"]["items"] == [
+        {
+            "id": item.pk,
+            "title": item.title,
+            "cart": {"id": cart.pk},
+            "product": {"id": item.product_id},
+            "price": item.price,
+        }
+        for item in cart.items.order_by("pk")
+    ]
+
+
+@pytest.mark.django_db
 def test_the_shape_names_exactly_what_a_snapshot_holds():
     shop.cart()
     source = sources.get("demo.cart")

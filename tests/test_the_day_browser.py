@@ -176,7 +176,7 @@ def expect_counts(page: Page, shop: Shop, *lines: Ask) -> None:
     """Each line says how many carts pass it alone, and the panel how many pass all of them."""
     expect(page.locator(".line-count")).to_have_text([shop.count(passes) for passes in lines])
     expect(page.locator("#rule-panel .figure")).to_have_text(
-        f"{shop.count(*lines)} of {shop.count()} Carts match now"
+        f"{shop.count(*lines)} of {shop.count()} carts match now"
     )
 
 
@@ -210,7 +210,7 @@ def see_which_match(page: Page, shop: Shop) -> None:
     """The page with the first rows, three of which are opened."""
     page.get_by_role("link", name="Which match now?").click()
     expect(page.locator(".figure")).to_have_text(
-        f"{len(shop.meant())} of {shop.count()} Carts match now"
+        f"{len(shop.meant())} of {shop.count()} carts match now"
     )
     expect_rows(page.locator("#result_list tbody tr"), shop.meant()[:20])
     for cart in shop.meant()[:3]:

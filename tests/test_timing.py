@@ -6,7 +6,10 @@ import zoneinfo
 import pytest
 from django.core.exceptions import ValidationError
 
-from generators.timing import at, next_run, next_runs, period, validate_cron
+from automation.rules.dates import at
+from generators.timing import next_run, next_runs, period, validate_cron
+
+pytestmark = pytest.mark.sqlite_only  # none of these asks the database
 
 ZURICH = zoneinfo.ZoneInfo("Europe/Zurich")
 

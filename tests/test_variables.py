@@ -8,6 +8,7 @@ from django.contrib.auth.models import Permission
 from django.urls import reverse
 from django.utils import timezone
 
+from automation.events import Event, record
 from automation.rules.sources import RelatedList, sources
 from automation.rules.templating import parse
 from generators import running
@@ -46,10 +47,27 @@ def test_without_a_row_there_are_meanings_only() -> None:
     assert found.sample == ""
 
 
-def test_nothing_is_known_of_events_that_nobody_makes() -> None:
+def test_of_events_that_no_generator_makes_only_what_code_can_bring_is_known() -> None:
     shop.generator()
-    assert not variables("nobody")
+    found = variables("nobody")
+    assert said(found) == {
+        "event.group": ("the event's group", ""),
+        "event.key": ("the event's key", ""),
+        "event.subject": ("the subject that the event brings", ""),
+        "event.text": ("the text that the event brings", ""),
+    }
+    assert found.made_in_code
+    record([Event("nobody", "1", subject="Paid", text="Thanks.\n\nBye")])
+    assert said(variables("nobody"))["event.subject"][1] == "Paid"
+    assert said(variables("nobody"))["event.text"][1] == "Thanks. Bye"
     assert not variables("")
+
+
+def test_what_code_can_bring_is_not_offered_for_events_of_generators() -> None:
+    shop.generator()
+    found = variables("cart_left")
+    assert not found.made_in_code
+    assert "event.subject" not in said(found)
 
 
 def test_a_list_has_the_fields_of_its_rows_and_how_many_there_are() -> None:
@@ -107,10 +125,10 @@ def test_more_events_and_rows_need_no_more_queries(django_assert_max_num_queries
     for _number in range(6):
         shop.cart(now=timezone.now())
     # Two of them set PostgreSQL's time limit.
-    with django_assert_max_num_queries(14):
+    with django_assert_max_num_queries(15):
         variables("cart_left")
     running.run(generator, timezone.now())
-    with django_assert_max_num_queries(2):
+    with django_assert_max_num_queries(3):
         variables("cart_left")
 
 

@@ -5,17 +5,18 @@ from django.db import models
 from django.http import HttpRequest
 
 from automation.demo.models import Cart, CartItem, Customer, Order, OrderItem, Product
+from automation.rules.styled_admin import StyledAdmin
 
 
 @admin.register(Customer)
-class CustomerAdmin(admin.ModelAdmin):
+class CustomerAdmin(StyledAdmin):
     list_display = ["email", "first_name", "last_name", "country", "birthday", "created_at"]
     list_filter = ["country", "language", "newsletter", "created_at"]
     search_fields = ["email", "first_name", "last_name"]
 
 
 @admin.register(Product)
-class ProductAdmin(admin.ModelAdmin):
+class ProductAdmin(StyledAdmin):
     list_display = ["title", "category", "price", "available"]
     list_filter = ["category", "available"]
     search_fields = ["title"]
@@ -42,7 +43,7 @@ class CartItemInline(ItemInline):
 
 
 @admin.register(Order)
-class OrderAdmin(admin.ModelAdmin):
+class OrderAdmin(StyledAdmin):
     list_display = ["number", "customer", "status", "total", "currency", "created_at", "shipped_at"]
     list_select_related = ["customer"]
     list_filter = ["status", "currency", "created_at", "shipped_at"]
@@ -53,7 +54,7 @@ class OrderAdmin(admin.ModelAdmin):
 
 
 @admin.register(Cart)
-class CartAdmin(admin.ModelAdmin):
+class CartAdmin(StyledAdmin):
     list_display = ["__str__", "customer", "status", "total", "currency", "updated_at"]
     list_select_related = ["customer"]
     list_filter = ["status", "currency", "updated_at"]

@@ -1,10 +1,11 @@
-"""The demo's generators and mails, loaded as any project would load its own."""
+"""The demo's chain, generators and mails, loaded as any project would load its own."""
 
 import json
 from pathlib import Path
 
 from django.utils import timezone
 
+from automation.chains.models import Chain
 from automation.rules import definitions
 from generators.models import Generator
 from mails.models import Mail
@@ -19,5 +20,8 @@ def load_definitions() -> None:
         return
     definitions.load(json.loads(FILE.read_text(encoding="utf-8")))
     Mail.objects.update(is_active=True)
+    now = timezone.now()
+    for chain in Chain.objects.all():
+        chain.arm(now)
     for generator in Generator.objects.all():
-        generator.arm(timezone.now())
+        generator.arm(now)

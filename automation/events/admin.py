@@ -26,11 +26,13 @@ from automation.events.exporting import EventResource
 from automation.events.housekeeping.own_chores import EMPTY
 from automation.events.models import EventRecord
 from automation.events.outbox import delivery_models
+from automation.rules.keys import without_hyphens
 from automation.rules.models import Rule
+from automation.rules.styled_admin import StyledAdmin
 from automation.rules.views import linked
 
 
-class ReadOnlyAdmin(admin.ModelAdmin):
+class ReadOnlyAdmin(StyledAdmin):
     """What happened can be read and not be changed."""
 
     show_full_result_count = False
@@ -48,6 +50,17 @@ class ReadOnlyAdmin(admin.ModelAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: Any, search_term: str
+    ) -> tuple[Any, bool]:
+        """A UUID is found as people copy it, and as keys of rows are written."""
+        found, doubles = super().get_search_results(request, queryset, search_term)
+        written = without_hyphens(search_term)
+        if written == search_term:
+            return found, doubles
+        others, more_doubles = super().get_search_results(request, queryset, written)
+        return found | others, doubles or more_doubles
 
     def response_action(self, request: HttpRequest, queryset: Any) -> Any:
         """Without what no row of the list can be called, which Django would ask for."""
@@ -192,7 +205,7 @@ class EventRecordAdmin(ExportMixin, ReadOnlyAdmin):
     list_per_page = 50
     date_hierarchy = "recorded_at"
     search_fields = ("key", "row_pk", "recipient")
-    search_help_text = _("Search by key, number of the row, or address")
+    search_help_text = _("Search by key, number or key of the row, or address")
     ordering = ("-pk",)
     list_select_related = ()
     fields = (

@@ -3,20 +3,29 @@ from django.db.models.signals import post_migrate
 from django.utils.module_loading import autodiscover_modules
 from django.utils.translation import gettext_lazy as _
 
+from automation.rules import installing
+
 
 class EventsConfig(AppConfig):
     name = "automation.events"
     label = "automation_events"
+    default_auto_field = "django.db.models.BigAutoField"
     verbose_name = _("Events")
 
+    def import_models(self) -> None:
+        installing.make_sure(self, ("automation.rules", "django_q"))
+        super().import_models()
+
     def ready(self) -> None:
-        from automation.events import checks, pacing  # noqa: F401
+        from automation.events import checks, class_checks, pacing  # noqa: F401
         from automation.events.cluster import checks as cluster_checks  # noqa: F401
         from automation.events.cluster import health as cluster_health
         from automation.events.cluster import pulse
         from automation.events.cluster.heartbeat import beat_with_tick
         from automation.events.erasing.traces import register_traces
+        from automation.events.event import OWN
         from automation.events.health import backlog, metrics
+        from automation.events.health import checks as health_checks  # noqa: F401
         from automation.events.health import database as database_health
         from automation.events.housekeeping import health as pruning_health
         from automation.events.housekeeping.own_chores import register_chores
@@ -26,7 +35,9 @@ class EventsConfig(AppConfig):
         from automation.events.webhooks import checks as webhook_checks  # noqa: F401
         from automation.events.webhooks import health as webhook_health
         from automation.events.webhooks.defined import register_kinds
+        from automation.rules.sources import take_name
 
+        take_name(OWN, "the event itself")
         register_chores()
         register_traces()
         register_kinds()
@@ -40,3 +51,4 @@ class EventsConfig(AppConfig):
             part.register()
         pulse.connect()
         autodiscover_modules("listeners")
+        installing.register(self)

@@ -12,6 +12,8 @@ from automation.rules import conf
 
 @register()
 def check_keep_days(**kwargs: Any) -> list[CheckMessage]:
+    if conf.faults():
+        return []  # told by a check of its own
     given = conf.configured().get("KEEP_DAYS", {})
     if not isinstance(given, dict):
         return [_error("KEEP_DAYS must be a dict of days by kind of data.", "E001")]
@@ -34,6 +36,8 @@ def check_keep_days(**kwargs: Any) -> list[CheckMessage]:
 
 @register()
 def check_prune_at(**kwargs: Any) -> list[CheckMessage]:
+    if conf.faults():
+        return []
     given = conf.configured().get("PRUNE_AT", "")
     try:
         valid = isinstance(given, str) and (

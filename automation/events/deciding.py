@@ -2,7 +2,7 @@
 
 import datetime
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.contrib.admin.models import CHANGE, LogEntry
@@ -29,9 +29,25 @@ class Decision:
     done: Promise
     states: tuple[State, ...]
     apply: Callable[[DeliveryQuerySet, str, datetime.datetime], int]
+    #: Which of those in these states are meant; all, if it is not given.
+    only: Callable[[DeliveryQuerySet, datetime.datetime], DeliveryQuerySet] | None = None
+
+    def meant(self, chosen: Any, now: datetime.datetime) -> Any:
+        """Those of ``chosen`` that the decision is possible for."""
+        found = chosen.filter(state__in=self.states)
+        return self.only(found, now) if self.only else found
 
 
 DECISIONS = {
+    "hasten": Decision(
+        _("Try again now"),
+        _("What waits for its next attempt is tried now. It counts as that attempt."),
+        _("Yes, try now"),
+        _("Is tried now."),
+        (State.QUEUED,),
+        lambda chosen, who, now: chosen.hasten(now),
+        lambda chosen, now: chosen.pausing(now),
+    ),
     "retry": Decision(
         _("Try again"),
         _("What was not delivered is queued as if it had never been tried."),
@@ -78,14 +94,30 @@ DECISIONS = {
 }
 
 
+def decision_about(model: type[Delivery], name: str) -> Decision:
+    """The decision with this name, in the words of this kind of delivery."""
+    return replace(DECISIONS[name], **model.DECISION_WORDS.get(name, {}))
+
+
 def open_to(model: type[Delivery], state: str = "") -> dict[str, Decision]:
     """What can be decided about deliveries of this kind; in this state, if one is given. What
     may be repeated is never unknown."""
     return {
-        name: decision
+        name: decision_about(model, name)
         for name, decision in DECISIONS.items()
         if (not state or state in decision.states)
         and not (model.REPEATABLE and decision.states == (State.UNKNOWN,))
+        and (name != "hasten" or model.CAN_BE_HASTENED)
+    }
+
+
+def open_to_one(delivery: Delivery, now: datetime.datetime) -> dict[str, Decision]:
+    """What can be decided about this one."""
+    this = type(delivery)._default_manager.filter(pk=delivery.pk)
+    return {
+        name: decision
+        for name, decision in open_to(type(delivery), delivery.state).items()
+        if decision.only is None or decision.meant(this, now).exists()
     }
 
 
@@ -95,7 +127,7 @@ def decide(decision: Decision, chosen: Any, user: Any, now: datetime.datetime) -
     left its state meanwhile is left alone."""
     model, decided = chosen.model, 0
     database = router.db_for_write(model)
-    for pks in _chunks(chosen.filter(state__in=decision.states)):
+    for pks in _chunks(decision.meant(chosen, now)):
         with transaction.atomic(using=database):
             held = model._base_manager.using(database).select_for_update()
             still = list(

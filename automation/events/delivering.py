@@ -153,11 +153,13 @@ def work(
     on_full: Callable[[], Any] | None = None,
     progress: Callable[[Work], Any] | None = None,
     seconds: float | None = None,
+    waits: bool = True,
 ) -> Work:
     """Claim what is due of this kind and deliver it, batch by batch, for ``seconds``
     (``DELIVERY_SECONDS``) and at most ``limit`` of them. ``on_full`` is called when a whole batch
-    was there: another worker may help. ``progress`` is called after each batch. Raises only
-    when the database is gone; the sweep finds the rest then."""
+    was there: another worker may help. ``progress`` is called after each batch. It waits for what
+    is due within a moment, unless it is told not to (``waits``). Raises only when the database
+    is gone; the sweep finds the rest then."""
     end = time.monotonic() + (seconds or conf.get().DELIVERY_SECONDS)
     done = Work()
     with ExitStack() as stack:
@@ -166,7 +168,7 @@ def work(
             left = limit - done.claimed if limit else None
             batch = model.objects.claim(timezone.now(), left)
             if not batch:
-                if not _something_comes(model):
+                if not waits or not _something_comes(model):
                     return done
                 if time.monotonic() > end:
                     done.unfinished = True
@@ -334,7 +336,7 @@ def _settled(delivery: Delivery, outcome: Answer | Outcome) -> str:
             return "waiting"
         case Later():
             delivery.put_back(timezone.now(), outcome.reason, outcome.pause, **outcome.written)
-            return "later"
+            return delivery.STATES.FAILED if delivery.is_last_attempt else "later"
         case _:
             delivery.settle_unknown(outcome.reason)
             return delivery.STATES.UNKNOWN

@@ -13,8 +13,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from automation.events.admin import ReadOnlyAdmin
-from automation.events.deciding import DECISIONS, decide, named, open_to
-from automation.events.outbox import Cause
+from automation.events.deciding import decide, decision_about, named, open_to, open_to_one
+from automation.events.outbox import State
 
 #: So many of those that it is about are named on the page that asks.
 NAMED = 10
@@ -27,10 +27,19 @@ class CauseFilter(admin.SimpleListFilter):
     parameter_name = "cause"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
-        return Cause.choices
+        return [(cause.value, cause.label) for cause in model_admin.model.CAUSES]
 
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:
         return queryset.filter(cause=self.value()) if self.value() else queryset
+
+
+class StateFilter(admin.ChoicesFieldListFilter):
+    """By the state, in the words of this kind of delivery."""
+
+    def choices(self, changelist: Any) -> Any:
+        words = [changelist.model.state_word(state) for state in State.values]
+        for choice, word in zip(super().choices(changelist), [None, *words], strict=True):
+            yield choice if word is None else {**choice, "display": word}
 
 
 class DeliveryAdmin(ReadOnlyAdmin):
@@ -58,7 +67,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
         context = dict(extra_context or {})
         delivery = self.get_object(request, object_id) if object_id else None
         if delivery is not None and self.has_decide_permission(request):
-            context["decisions"] = open_to(self.model, delivery.state).items()
+            context["decisions"] = open_to_one(delivery, timezone.now()).items()
         return super().changeform_view(request, object_id, form_url, context)
 
 
@@ -76,8 +85,8 @@ def _asks(name: str) -> Any:
 def _question(
     model_admin: DeliveryAdmin, request: HttpRequest, chosen: Any, name: str
 ) -> HttpResponse:
-    decision = DECISIONS[name]
-    meant = chosen.filter(state__in=decision.states)
+    decision = decision_about(model_admin.model, name)
+    meant = decision.meant(chosen, timezone.now())
     total, count = chosen.count(), meant.count()
     return TemplateResponse(
         request,
@@ -87,7 +96,9 @@ def _question(
             "title": decision.label,
             "opts": model_admin.opts,
             "decision": decision,
-            "wanted": ", ".join(str(state.label) for state in decision.states),
+            "wanted": ", ".join(
+                str(model_admin.model.state_word(each)) for each in decision.states
+            ),
             "name": name,
             "count": count,
             "others": total - count,
@@ -102,7 +113,7 @@ def _question(
 
 
 def _done(model_admin: DeliveryAdmin, request: HttpRequest, chosen: Any, name: str) -> HttpResponse:
-    decision = DECISIONS[name]
+    decision = decision_about(model_admin.model, name)
     opts = model_admin.opts
     decided = decide(decision, chosen, request.user, timezone.now())
     if decided:

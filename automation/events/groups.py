@@ -5,6 +5,7 @@ Whoever makes events (generators, later chains) tells it here; whoever waits for
 """
 
 import datetime
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -120,6 +121,13 @@ def matches(pattern: str, group: str) -> bool:
             return False
         position = found + len(part)
     return group.endswith(last)
+
+
+def group_pattern(template: str) -> str:
+    """The groups that a template can give: ``*`` where it depends on the row."""
+    return re.sub(
+        r"\*+", "*", re.sub(r"\{\{.*?\}\}|\{%.*%\}", "*", template, flags=re.DOTALL)
+    ).strip()
 
 
 def overlap(one: str, other: str) -> bool:

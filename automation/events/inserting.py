@@ -45,6 +45,36 @@ def insert_rows(
     return inserted
 
 
+def update_rows(
+    model: type[models.Model],
+    columns: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+    constants: Mapping[str, Any] | None = None,
+) -> int:
+    """Write values of its own into each of many rows. Each of ``rows`` is a primary key and the
+    values of ``columns``, as for ``insert_rows``; ``constants`` are the same for all rows.
+    Returns how many rows were there. Call it in a transaction that holds the rows."""
+    constants = constants or {}
+    connection = connections[router.db_for_write(model)]
+    key: Any = model._meta.pk
+    fields = [key, *(_field(model, name) for name in [*columns, *constants])]
+    fixed = [
+        _prepared(field, [value], connection)[0]
+        for field, value in zip(fields[1 + len(columns) :], constants.values(), strict=True)
+    ]
+    write = _update_unnest if connection.vendor == "postgresql" else _update_values
+    remaining, updated = iter(rows), 0
+    while some := list(islice(remaining, _AT_A_TIME)):
+        varying = [
+            _prepared(field, values, connection)
+            for field, values in zip(
+                fields[: 1 + len(columns)], zip(*some, strict=True), strict=True
+            )
+        ]
+        updated += write(connection, model, fields, varying, fixed)
+    return updated
+
+
 def _field(model: type[models.Model], name: str) -> Any:
     for field in model._meta.concrete_fields:
         if name in (field.name, field.attname):
@@ -78,10 +108,7 @@ def _unnest(
 ) -> int:
     """PostgreSQL: one array a column, so the statement is the same for any number of rows."""
     quote = connection.ops.quote_name
-    types = [
-        field.rel_db_type(connection) if field.is_relation else field.db_type(connection)
-        for field in fields
-    ]
+    types = _types(connection, fields)
     arrays = ", ".join(["%s::text[]"] * len(columns))
     aliases = ", ".join(f"v{index}" for index in range(len(columns)))
     chosen = [f"v{index}::{types[index]}" for index in range(len(columns))]
@@ -95,6 +122,42 @@ def _unnest(
     with connection.cursor() as cursor:
         cursor.execute(statement, [*fixed, *map(_array, columns)])
         return int(cursor.rowcount)
+
+
+def _update_unnest(
+    connection: Any,
+    model: type[models.Model],
+    fields: list[Any],
+    columns: list[Sequence[Any]],
+    fixed: list[Any],
+) -> int:
+    """PostgreSQL: one statement for any number of rows, as in ``_unnest``."""
+    quote = connection.ops.quote_name
+    types = _types(connection, fields)
+    arrays = ", ".join(["%s::text[]"] * len(columns))
+    aliases = ", ".join(f"v{index}" for index in range(len(columns)))
+    values = [f"v.v{index}::{types[index]}" for index in range(len(columns))]
+    values += [f"%s::{kind}" for kind in types[len(columns) :]]
+    assigned = ", ".join(
+        f"{quote(field.column)} = {value}"
+        for field, value in zip(fields[1:], values[1:], strict=True)
+    )
+    table, key = quote(model._meta.db_table), quote(fields[0].column)
+    statement = (
+        f"UPDATE {table} SET {assigned} FROM unnest({arrays}) AS v({aliases}) "
+        f"WHERE {table}.{key} = {values[0]}"
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [*fixed, *map(_array, columns)])
+        return int(cursor.rowcount)
+
+
+def _types(connection: Any, fields: list[Any]) -> list[Any]:
+    """What text is cast to for these columns."""
+    return [
+        field.rel_db_type(connection) if field.is_relation else field.db_type(connection)
+        for field in fields
+    ]
 
 
 def _array(values: Sequence[Any]) -> Any:
@@ -131,4 +194,24 @@ def _values(
     )
     with connection.cursor() as cursor:
         cursor.executemany(statement, [(*row, *fixed) for row in zip(*columns, strict=True)])
+        return int(cursor.rowcount)
+
+
+def _update_values(
+    connection: Any,
+    model: type[models.Model],
+    fields: list[Any],
+    columns: list[Sequence[Any]],
+    fixed: list[Any],
+) -> int:
+    """Everywhere else: one prepared statement, which the driver runs for each row."""
+    quote = connection.ops.quote_name
+    assigned = ", ".join(f"{quote(field.column)} = %s" for field in fields[1:])
+    statement = (
+        f"UPDATE {quote(model._meta.db_table)} SET {assigned} WHERE {quote(fields[0].column)} = %s"
+    )
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            statement, [(*row[1:], *fixed, row[0]) for row in zip(*columns, strict=True)]
+        )
         return int(cursor.rowcount)

@@ -15,7 +15,7 @@ import datetime
 import logging
 import random
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from django.apps import apps
@@ -56,6 +56,7 @@ class Cause(models.TextChoices):
     REFUSED = "refused", gettext_lazy("refused")
     GONE = "gone", gettext_lazy("no longer exists")
     ERROR = "error", gettext_lazy("could not be made")
+    RAISED = "raised", gettext_lazy("failed in the code")
     GIVEN_UP = "given_up", gettext_lazy("tried too often")
     DIED = "died", gettext_lazy("broke down again and again")
     PERSON = "person", gettext_lazy("decided by a person")
@@ -149,6 +150,14 @@ class DeliveryQuerySet(models.QuerySet[Any]):
 
     # What people decide -----------------------------------------------------------------------
 
+    def pausing(self, now: datetime.datetime) -> Self:
+        """Those that were tried, and wait to be tried again by themselves."""
+        return self.filter(state=State.QUEUED, not_before__gt=now, attempts__gt=0)
+
+    def hasten(self, now: datetime.datetime) -> int:
+        """Do not wait: try those now that would be tried again later. Attempts count on."""
+        return self.pausing(now).update(not_before=now)
+
     def cancel(self, who: str) -> int:
         """Do not deliver those of these that are queued. Returns how many that were."""
         reason = _("Cancelled by %(who)s.") % {"who": who}
@@ -212,6 +221,15 @@ class Delivery(models.Model):
     """
 
     STATES: ClassVar[type[State]] = State
+    #: How people call states of this kind, where the common words would be wrong.
+    STATE_WORDS: ClassVar[Mapping[str, Any]] = {}
+    #: What can have kept it from being delivered, for the filter.
+    CAUSES: ClassVar[Sequence[Cause]] = [each for each in Cause if each != Cause.RAISED]
+    #: What the decisions of people are called, by their names, where the common texts would be
+    #: wrong: the fields of ``Decision`` that are different.
+    DECISION_WORDS: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    #: Whether people may end the pause before the next attempt.
+    CAN_BE_HASTENED: ClassVar[bool] = False
     #: Whether it does no harm to hand it over again when nobody knows what became of it: the
     #: other side knows it by its ``uuid``, or does not mind.
     REPEATABLE: ClassVar[bool] = False
@@ -263,10 +281,20 @@ class Delivery(models.Model):
     #: Values of further columns that a delivery has which was never tried.
     ANEW: ClassVar[dict[str, Any]] = {}
 
+    @classmethod
+    def state_word(cls, state: str) -> Any:
+        """A state as people call it."""
+        return cls.STATE_WORDS.get(state, State(state).label)
+
     @property
     def is_in_doubt(self) -> bool:
         """Whether an earlier attempt may have delivered it, while it is tried again."""
         return False
+
+    @property
+    def is_last_attempt(self) -> bool:
+        """Whether it is given up if it has to be put back once more."""
+        return self.attempts >= conf.get().DELIVERY_ATTEMPTS
 
     @property
     def action(self) -> Any:
@@ -325,7 +353,7 @@ class Delivery(models.Model):
     ) -> bool:
         """A temporary error: try again later, with growing pauses (in seconds; ``pause``: this
         one), for a bounded number of times."""
-        if self.attempts >= conf.get().DELIVERY_ATTEMPTS:
+        if self.is_last_attempt:
             given_up = _("Given up after %(attempts)d attempts: %(reason)s")
             words = given_up % {"attempts": self.attempts, "reason": reason}
             return self.settle_failed(words, Cause.GIVEN_UP, **written)

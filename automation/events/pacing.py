@@ -10,6 +10,8 @@ from collections import deque
 
 from django.db import IntegrityError, models, transaction
 
+from automation.rules.databases import database
+
 #: For so many seconds slots are reserved at a time; a slot that is older is lost. So a worker
 #: that stood still and then catches up is ahead of the pace by no more than that.
 BLOCK = 0.25
@@ -44,7 +46,7 @@ def reserve(
             return start, False
         if found is None:
             try:
-                with transaction.atomic():
+                with transaction.atomic(using=database()):
                     Pace.objects.create(name=name, next_at=start + length)
             except IntegrityError:
                 continue  # another worker was the first

@@ -7,22 +7,35 @@ one transaction and with a constant number of statements.
 import datetime
 import logging
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
+from typing import Any
 
+from django.db import Error as DatabaseProblem
 from django.db import router, transaction
 from django.utils import timezone
 
-from automation.events import bell
-from automation.events.dispatch import call_listeners, listened_groups, listeners
+from automation.events import bell, watching
+from automation.events.declared import unharmed
+from automation.events.dispatch import (
+    Answer,
+    call_listeners,
+    dotted_name,
+    listened_groups,
+    listeners,
+)
 from automation.events.erasing import erased
-from automation.events.event import Event, stored_event
+from automation.events.event import Event, stored_event, stored_text
 from automation.events.inserting import insert_rows
 from automation.events.models import Action, EventRecord, ListenerCall
 from automation.rules import conf, plain
 
 logger = logging.getLogger(__name__)
+
+#: Of so many calls that raised a recording keeps the answers; the others are only counted.
+ERRORS = 100
 
 _COLUMNS = (
     "key",
@@ -39,11 +52,22 @@ _COLUMNS = (
 @dataclass
 class Recording:
     """What one call of ``record`` wrote. Iterating it reads the new events from the database,
-    a few at a time."""
+    a few at a time. ``error_count``: how often listeners raised that were called after the
+    commit, and ``errors`` the first 100 of their answers; within a transaction of the caller they
+    are called, and are there, after that. The tracebacks are in the log and not on the errors:
+    they would keep alive whatever was in memory."""
 
     id: uuid.UUID
     seen: int = 0
     new: int = 0
+    errors: list[Answer] = field(default_factory=list)
+    error_count: int = 0
+
+    def note_error(self, answer: Answer) -> None:
+        """Count the call that raised, and keep its answer if it is one of the first."""
+        self.error_count += 1
+        if len(self.errors) < ERRORS:
+            self.errors.append(answer)
 
     def __iter__(self) -> Iterator[EventRecord]:
         found = EventRecord.objects.filter(recording=self.id).order_by("pk")
@@ -55,15 +79,43 @@ def record(events: Iterable[Event], *, now: datetime.datetime | None = None) -> 
 
     Idempotent: calling it again with the same events writes nothing. Safe from any number
     of processes at once. The deliveries of every active action that hears an event's group
-    are written in the transaction of the event; listeners are called after its commit.
+    are written in the transaction of the event; listeners are called after its commit, and one
+    that raises stops nothing: its error is in ``Recording.errors`` and on a row of its own.
     ``now`` (aware) is the time that is written down. Raises ``ValueError`` for an event
-    without key or group; events of earlier chunks stay recorded.
+    without key or group and for a naive ``now``, and ``TypeError`` for what is no event; events
+    of earlier chunks stay recorded.
     """
-    writer = Writer(now=now or timezone.now())
-    remaining, size = iter(events), conf.get().RECORD_CHUNK
+    writer = Writer(now=moment(now))
+    remaining, size = _several(events), conf.get().RECORD_CHUNK
     while chunk := list(islice(remaining, size)):
         writer.write(chunk)
     return writer.recording
+
+
+def moment(now: datetime.datetime | None) -> datetime.datetime:
+    """``now``, or what the clock says. Raises ``ValueError`` for one without a time zone."""
+    if now is None:
+        return timezone.now()
+    if not isinstance(now, datetime.datetime) or timezone.is_naive(now):
+        raise ValueError(
+            f"now is {now!r}, which has no time zone: give an aware datetime, such as "
+            "django.utils.timezone.now()."
+        )
+    return now
+
+
+def _several(events: Any) -> Iterator[Event]:
+    if isinstance(events, Event):
+        raise TypeError("record() takes any number of events: record([event]), or event.record().")
+    if isinstance(events, type) and issubclass(events, Event):
+        name = events.__name__
+        raise TypeError(f"Make the event first: record([{name}(…)]), or {name}(…).record().")
+    if isinstance(events, str | bytes | Mapping) or not isinstance(events, Iterable):
+        raise TypeError(
+            f"record() takes any number of events, such as a list, and {events!r} is none. "
+            "An event is made by Event(group, key, context)."
+        )
+    return iter(events)
 
 
 class Writer:
@@ -97,12 +149,21 @@ class Writer:
             if not self.known_new:
                 self._forget_recorded(keyed)
             new = self._insert(dict(sorted(keyed.items()))) if keyed else []
+            told = [(pk, about_erased.get(event.key, event)) for pk, event in new]
+            watched = None
+            if watching.watchers:
+                told = [(pk, _as_read(event)) for pk, event in told]
+                watched = watching.Chunk(told, reversed(stored))
             if new:
                 # Nothing goes out for somebody who was erased; what code does is its own matter.
                 wanted = [(pk, event) for pk, event in new if event.key not in about_erased]
                 self._route(wanted)
-                self._queue_listeners(wanted)
-                self._tell_listeners([about_erased.get(event.key, event) for _pk, event in new])
+                self._queue_listeners(wanted, watched)
+                self._tell_listeners(told, watched)
+            if watched:
+                fresh = {event.key for _pk, event in new}
+                known = [each for each in reversed(screened) if each.key not in fresh]
+                watched.written([_as_read(event) for event in known])
         self.recording.new += len(new)
         self.written = [event for _pk, event in new]
         return len(new)
@@ -123,7 +184,7 @@ class Writer:
             (
                 key,
                 event.group,
-                plain.dumps(event.context),
+                stored_text(event),
                 event.recipient,
                 event.language,
                 event.time_zone,
@@ -163,8 +224,12 @@ class Writer:
             )
             bell.ring(model, using=self.database)
 
-    def _queue_listeners(self, new: list[tuple[int, Event]]) -> None:
+    def _queue_listeners(
+        self, new: list[tuple[int, Event]], watched: watching.Chunk | None
+    ) -> None:
         """Write down which queued listener is to be told of which event."""
+        if watched:
+            new = watched.not_silenced(new)
         hearing: dict[str, set[str]] = {}
         for group in {event.group for _pk, event in new}:
             for name in listeners.queued(group):
@@ -175,8 +240,57 @@ class Writer:
         if hearing:
             bell.ring(ListenerCall, using=self.database)
 
-    def _tell_listeners(self, new: list[Event]) -> None:
-        groups = listened_groups({event.group for event in new})
-        heard = [event for event in new if event.group in groups]
+    def _tell_listeners(self, new: list[tuple[int, Event]], watched: watching.Chunk | None) -> None:
+        if watched:
+            new = watched.not_silenced(new)
+        groups = listened_groups({event.group for _pk, event in new})
+        heard = [(pk, _as_read(event)) for pk, event in new if event.group in groups]
         if heard:
-            transaction.on_commit(lambda: call_listeners(heard), using=self.database)
+            transaction.on_commit(
+                partial(self._call_listeners, heard, watched), using=self.database
+            )
+
+    def _call_listeners(
+        self, heard: list[tuple[int, Event]], watched: watching.Chunk | None
+    ) -> None:
+        """Call them, and keep what they raised on rows from which a person can have them called
+        again, as far as another process can find them."""
+        failed: dict[str, list[tuple[int, Exception]]] = {}
+        for pk, event in heard:
+            answers = call_listeners(event, within=partial(unharmed, self.database))
+            if watched:
+                watched.answered(pk, answers)
+            for answer in answers:
+                if answer.error is None:
+                    continue
+                _forget_frames(answer.error)
+                self.recording.note_error(answer)
+                if listeners.can_be_found(answer.listener):
+                    name = dotted_name(answer.listener)
+                    failed.setdefault(name, []).append((pk, answer.error))
+        try:
+            for name, errors in sorted(failed.items()):
+                ListenerCall.write_failed(name, errors, self.now)
+        except DatabaseProblem:
+            logger.exception("That listeners failed could not be written down")
+
+
+def _forget_frames(error: BaseException | None) -> None:
+    """Drop the traceback of ``error`` and of what led to it. Its frames, and those that called
+    them, hold the events of the whole chunk."""
+    remaining, known = [error], set()
+    while remaining:
+        error = remaining.pop()
+        if error is not None and id(error) not in known:
+            known.add(id(error))
+            error.__traceback__ = None
+            remaining += [error.__cause__, error.__context__]
+            remaining += getattr(error, "exceptions", ())  # of an ExceptionGroup
+
+
+def _as_read(event: Event) -> Event:
+    """``event`` with the context that the cluster reads later, in which a UUID is a text:
+    whoever hears it gets the same wherever that is. To do so with every event would cost."""
+    context = plain.as_read(dict(event.context))
+    # The very object where that says the same.
+    return event if context == event.context else event.replaced(context=context)

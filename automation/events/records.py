@@ -2,12 +2,29 @@
 
 from typing import Any
 
-from django.db import models
+from django.db import models, router
 from django.utils.translation import gettext_lazy
 
-from automation.events.event import GROUP_LENGTH, KEY_LENGTH, Event
+from automation.events.event import GROUP_LENGTH, KEY_LENGTH, OWN, Event, is_brought
 from automation.rules.models import Rule
 from automation.rules.plain import PlainDataField
+
+
+class EventRecordQuerySet(models.QuerySet["EventRecord"]):
+    def create_if_new(self, event: Event) -> "EventRecord | None":
+        """Record ``event`` and what it causes. Returns its row, or None if its key was recorded
+        before. Idempotent; raises ``ValueError`` as ``record`` does, and for a queryset
+        ``using`` another database than that of the events."""
+        from automation.events.recording import record
+
+        of_events = router.db_for_write(EventRecord)
+        using = self._db  # type: ignore[attr-defined]  # None unless it was asked for
+        if using not in (None, of_events):
+            raise ValueError(
+                f"Events are recorded in the database '{of_events}', and this queryset uses "
+                f"'{using}'. Leave using() out; a database router decides where events are."
+            )
+        return next(iter(record([event])), None)
 
 
 class EventRecord(models.Model):
@@ -36,6 +53,8 @@ class EventRecord(models.Model):
     recorded_at = models.DateTimeField(gettext_lazy("recorded at"))
     emptied_at = models.DateTimeField(gettext_lazy("emptied at"), null=True, editable=False)
 
+    objects = EventRecordQuerySet.as_manager()
+
     class Meta:
         verbose_name = gettext_lazy("event")
         verbose_name_plural = gettext_lazy("events")
@@ -54,23 +73,33 @@ class EventRecord(models.Model):
         return f"{self.group} · {self.key}"
 
     def as_event(self) -> Event:
-        """The event as it was given to be recorded."""
+        """The event as it was given to be recorded; one of a subclass as a plain ``Event``."""
+        context, brought = self.context, self.context.get(OWN)
+        if is_brought(brought):
+            context = {name: value for name, value in context.items() if name != OWN}
+        else:
+            brought = {}
         return Event(
             group=self.group,
             key=self.key,
-            context=self.context,
+            context=context,
             recipient=self.recipient,
             language=self.language,
             time_zone=self.time_zone,
             row_model=self.row_model,
             row_pk=self.row_pk,
+            **brought,
         )
 
 
 def template_data(event: Event) -> dict[str, Any]:
     """What templates see of ``event``, recorded or only previewed."""
-    return {**event.context, "event": {"group": event.group, "key": event.key}}
+    brought = {"subject": event.subject, "text": event.text}
+    return {**event.context, OWN: {"group": event.group, "key": event.key, **brought}}
 
 
 #: The part of ``template_data`` that every event has, as a shape for checks.
-EVENT_SHAPE: dict[str, Any] = {"event": {"group": None, "key": None}}
+EVENT_SHAPE: dict[str, Any] = {OWN: {"group": None, "key": None}}
+
+#: The same of an event that code made: it may bring a subject and a text.
+CODE_EVENT_SHAPE: dict[str, Any] = {OWN: {**EVENT_SHAPE[OWN], "subject": None, "text": None}}

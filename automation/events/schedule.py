@@ -8,8 +8,7 @@ import datetime
 import logging
 from typing import Any
 
-from django.conf import settings
-from django.db import models
+from django.db import models, router
 from django.dispatch import Signal
 
 logger = logging.getLogger(__name__)
@@ -29,8 +28,8 @@ def ensure_tick(using: str = "default", **kwargs: Any) -> None:
     """Make sure that the tick is scheduled, once. Runs after every migrate."""
     from django_q.models import Schedule
 
-    if using != getattr(settings, "Q_CLUSTER", {}).get("orm", "default"):
-        return
+    if using != router.db_for_write(Schedule):
+        return  # the cluster looks for it elsewhere
     schedules = Schedule.objects.using(using)
     schedules.update_or_create(
         name=TICK_NAME,

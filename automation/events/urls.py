@@ -1,4 +1,4 @@
-"""What load balancers and monitoring ask: ``path("", include("automation.events.urls"))``."""
+"""What load balancers and monitoring ask, as part of ``automation.endpoints``."""
 
 from django.urls import path
 

@@ -3,22 +3,85 @@
 from typing import Any
 
 from django.core.checks import CheckMessage, Error, Warning, register
+from django.db import models
+from django.template import TemplateDoesNotExist
+from django.template.loader import get_template
 
 from automation.rules import conf
-from automation.rules.fields import SENSITIVE
-from automation.rules.sources import sources
+from automation.rules.fields import SENSITIVE, walk
+from automation.rules.sources import sources, taken_names
+
+TEXTS = (models.CharField, models.TextField)
+
+#: What a source says of the person that a row is about.
+ROLES = {
+    "recipient": "a mail address",
+    "language": "a language, such as de or en-gb",
+    "time_zone": "a time zone, such as Europe/Zurich",
+}
 
 
 @register()
 def check_settings(**kwargs: Any) -> list[CheckMessage]:
     return [
-        Error(
-            f"AUTOMATION has an unknown key '{key}'.",
-            hint="docs/settings.md lists the keys.",
-            id="automation_rules.E001",
-        )
-        for key in conf.unknown_keys()
+        Error(said, hint="docs/settings.md lists the keys.", id=f"automation_rules.{number}")
+        for number, said in conf.faults()
     ]
+
+
+@register()
+def check_people(**kwargs: Any) -> list[CheckMessage]:
+    """Whom a row is about is written in texts."""
+    return [
+        Error(
+            f"The source '{source.key}' takes its {role} from '{path}', which holds no texts.",
+            hint=f"Name the path of {wanted}.",
+            obj=source.model,
+            id="automation_rules.E008",
+        )
+        for source in sources
+        for role, wanted in ROLES.items()
+        if (path := getattr(source, role)) and not _holds_texts(source.model, path)
+    ]
+
+
+def _holds_texts(model: type[models.Model], path: str) -> bool:
+    field, _hops = walk(model, path)
+    # A field of another make, such as one of time zones, says what it is stored as.
+    return isinstance(field, TEXTS) or field.get_internal_type() in ("CharField", "TextField")
+
+
+@register()
+def check_names(**kwargs: Any) -> list[CheckMessage]:
+    """What templates call a row is not what they call something else."""
+    return [
+        Error(
+            f"The source '{source.key}' calls its rows '{source.row_name}', which templates know "
+            f"as {taken_names[source.row_name]}.",
+            hint="Give it another one: Source(..., name='…').",
+            obj=source.model,
+            id="automation_rules.E009",
+        )
+        for source in sources
+        if source.row_name in taken_names
+    ]
+
+
+@register()
+def check_pages(**kwargs: Any) -> list[CheckMessage]:
+    """The pages of all our apps are brought by one of them."""
+    try:
+        get_template("admin/automation_rules/page.html")
+    except TemplateDoesNotExist:
+        return [
+            Error(
+                "The templates of the pages in the admin are not found.",
+                hint="Add 'automation' to INSTALLED_APPS, best before 'django.contrib.admin', and "
+                "set APP_DIRS of TEMPLATES to True.",
+                id="automation_rules.E201",
+            )
+        ]
+    return []
 
 
 @register()

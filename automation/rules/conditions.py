@@ -80,17 +80,31 @@ def prepared(
     source: Source, conditions: Iterable[Asks], now: datetime.datetime
 ) -> tuple[QuerySet[Any], list[Question]]:
     """All rows of ``source``, with whatever ``conditions`` ask about, and their questions."""
-    questions, expressions, paths = [], {}, []
-    for index, condition in enumerate(conditions):
-        subject = condition.subject(source)
-        expression = condition.expression(source, now)
-        path = condition.field if expression is None else f"_line{index}"
-        if expression is None:
-            paths.append(path)
-        else:
-            expressions[path] = expression
-        questions.append(Question(condition, subject, path, condition.to_q(source, now, path)))
-    return source.rows(paths).alias(**expressions), questions
+    rows, (questions,) = prepared_together(source, [(conditions, now)])
+    return rows, questions
+
+
+def prepared_together(
+    source: Source, rules: Iterable[tuple[Iterable[Asks], datetime.datetime]]
+) -> tuple[QuerySet[Any], list[list[Question]]]:
+    """All rows of ``source``, with whatever any of ``rules`` asks about, and the questions of
+    each. A rule is its conditions and the moment of the question in its own time zone."""
+    asked: list[list[Question]] = []
+    expressions: dict[str, Any] = {}
+    paths: list[str] = []
+    for conditions, now in rules:
+        questions = []
+        for condition in conditions:
+            subject = condition.subject(source)
+            expression = condition.expression(source, now)
+            path = condition.field if expression is None else f"_line{len(expressions)}"
+            if expression is None:
+                paths.append(path)
+            else:
+                expressions[path] = expression
+            questions.append(Question(condition, subject, path, condition.to_q(source, now, path)))
+        asked.append(questions)
+    return source.rows(paths).alias(**expressions), asked
 
 
 class _Joined(Protocol):
@@ -127,7 +141,7 @@ def sentence(source: Source, conditions: Sequence[Asks]) -> str:
     """The rule as people say it: "Carts where status is open and …"."""
     groups = grouped(conditions)
     if not groups:
-        return _("All %(source)s") % {"source": source}
+        return _("All %(source)s") % {"source": source.plural}
     parts = []
     for group in groups:
         said = _(" or ").join(condition.sentence(source) for condition in group)

@@ -47,9 +47,17 @@ class Settings:
     WEBHOOK_INSIDE_HOSTS: tuple[str, ...] = ()
 
 
-def configured() -> dict[str, Any]:
-    """The project's own ``AUTOMATION`` dict, empty where there is none."""
-    return getattr(settings, "AUTOMATION", {})
+#: Keys whose values have a check of their own, which knows more about them.
+_CHECKED_ELSEWHERE = {"KEEP_DAYS", "PRUNE_AT", "WEBHOOK_INSIDE_HOSTS"}
+
+
+def configured() -> Mapping[str, Any]:
+    """The project's own ``AUTOMATION``, empty where there is none. Raises
+    ``ImproperlyConfigured`` if it is no dict."""
+    given = getattr(settings, "AUTOMATION", {})
+    if not isinstance(given, Mapping):
+        raise ImproperlyConfigured(f"AUTOMATION must be a dict, not {type(given).__name__}.")
+    return given
 
 
 def get() -> Settings:
@@ -61,6 +69,34 @@ def get() -> Settings:
             f"Known are: {', '.join(each.name for each in fields(Settings))}."
         )
     return Settings(**given)
+
+
+def faults() -> list[tuple[str, str]]:
+    """What of ``AUTOMATION`` cannot be used: (number of the check, what). Other checks need
+    not look at it then."""
+    try:
+        given = configured()
+    except ImproperlyConfigured as error:
+        return [("E002", str(error))]
+    found = [("E001", f"AUTOMATION has an unknown key '{key}'.") for key in unknown_keys()]
+    for each in fields(Settings):
+        if each.name in given and each.name not in _CHECKED_ELSEWHERE:
+            wanted = _wanted(each.name, given[each.name])
+            if wanted:
+                said = f"AUTOMATION['{each.name}'] is {given[each.name]!r}, and must be {wanted}."
+                found.append(("E003", said))
+    return found
+
+
+def _wanted(name: str, value: Any) -> str:
+    """What a value of this key must be; empty if it is."""
+    if isinstance(getattr(Settings(), name), str):
+        return "" if isinstance(value, str) else "a text"
+    if isinstance(getattr(Settings(), name), Mapping):
+        is_one = isinstance(value, Mapping) and all(isinstance(v, Mapping) for v in value.values())
+        return "" if is_one else "a dict of dicts"
+    is_number = isinstance(value, int) and not isinstance(value, bool) and value > 0
+    return "" if is_number else "a whole number from 1 on"
 
 
 def unknown_keys() -> list[str]:

@@ -8,6 +8,7 @@ whole days.
 
 import datetime
 import re
+import zoneinfo
 from dataclasses import dataclass
 from typing import Any
 
@@ -241,3 +242,10 @@ def spoken_absolute(operator: str, days: list[datetime.date]) -> str:
         return _("is from %(first)s to %(last)s") % {"first": words[0], "last": words[1]}
     said = {offered.name: offered for offered in ABSOLUTE}[operator]
     return f"{said.label} {words[0]}"
+
+
+def at(day: datetime.date, time: datetime.time, zone: zoneinfo.ZoneInfo) -> datetime.datetime:
+    """The moment of a local time on ``day``, in UTC. One that the clocks skip is taken after the
+    gap; one that comes twice, the first time."""
+    local = datetime.datetime.combine(day, time, tzinfo=zone)
+    return local.astimezone(datetime.UTC)

@@ -18,6 +18,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from automation.rules import definition_files, definitions
 from automation.rules.definitions import Change, DefinitionError, Report
+from automation.rules.styled_admin import StyledAdmin
 
 
 def export_response(chosen: QuerySet[Any]) -> HttpResponse:
@@ -31,7 +32,7 @@ def export_response(chosen: QuerySet[Any]) -> HttpResponse:
     )
 
 
-class Importable(admin.ModelAdmin):
+class Importable(StyledAdmin):
     """An admin of things that can be imported: its list leads to the page that does it."""
 
     change_list_template = "admin/automation_rules/change_list.html"
@@ -130,8 +131,12 @@ def _shown(change: Change) -> dict[str, Any]:
         "name": str(change.thing),
         "is_new": change.before is None,
         "affected": ", ".join(map(str, change.affected)),
+        "stops": change.stops,
         "fields": [
-            (_label(opts, name), _text(before.get(name)), _text(change.after[name]))
+            (
+                _label(opts, name),
+                *(_said(change, name, each.get(name)) for each in (before, change.after)),
+            )
             for name in change.fields
         ],
     }
@@ -145,6 +150,10 @@ def _label(opts: Any, name: str) -> str:
     except Exception:  # FieldDoesNotExist: a part that is no field of the model
         return name
     return str(getattr(field, "verbose_name", "") or field.related_model._meta.verbose_name_plural)
+
+
+def _said(change: Change, name: str, value: Any) -> str:
+    return definitions.in_words(change, name, value) or _text(value)
 
 
 def _text(value: Any) -> str:

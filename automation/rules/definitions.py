@@ -14,7 +14,8 @@ from django.db import models, transaction
 from django.utils.translation import gettext as _
 
 from automation.rules import plain
-from automation.rules.conditions import AND
+from automation.rules.conditions import AND, sentence
+from automation.rules.databases import database
 from automation.rules.rule import Condition, Rule, Segment, kinds_of_condition
 from automation.rules.sources import UnknownField, UnknownSource, sources
 
@@ -35,13 +36,15 @@ class Part:
 
     ``dump`` gives it as JSON has it. ``load`` gives it back to the thing that was read: before
     that is checked and saved, or, with ``after``, when it has been. It raises
-    ``ValidationError`` for what does not fit; what is missing in a file is ``missing``."""
+    ``ValidationError`` for what does not fit; what is missing in a file is ``missing``.
+    ``in_words`` says what ``dump`` gave for a thing to people, a line for each."""
 
     name: str
     dump: Callable[[Any], Any]
     load: Callable[[Any, Any], None]
     after: bool = True
     missing: Any = ()
+    in_words: Callable[[Any, Any], str] | None = None
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,8 @@ class DefinedKind:
     """A kind of thing that can be exported: its name in files, its model, its plain fields
     and its other parts. ``disarm`` is called on what was read, before it is saved. With
     ``name_each_other`` things of this kind are checked when all of them have been read.
-    ``affected`` gives what is there and becomes different with a thing; ``loaded`` is called
+    ``affected`` gives what is there and becomes different with a thing; ``stops`` says, of a thing
+    as it is here and in words, what it does that ends with the import; ``loaded`` is called
     with the thing and whoever imports it (or None) when everything has been read."""
 
     name: str
@@ -59,6 +63,7 @@ class DefinedKind:
     parts: tuple[Part, ...] = ()
     name_each_other: bool = False
     affected: Callable[[Any], Iterable[Any]] = lambda thing: ()
+    stops: Callable[[Any], Iterable[str]] = lambda thing: ()
     loaded: Callable[[Any, Any], None] = lambda thing, author: None
 
     @property
@@ -70,13 +75,15 @@ class DefinedKind:
 @dataclass(frozen=True)
 class Change:
     """What an import did, or would do, to one thing: ``before`` is None for a new one; both
-    are as ``dump`` writes them. ``affected``: what else is different by that."""
+    are as ``dump`` writes them. ``affected``: what else is different by that. ``stops``: what
+    the thing did until then, in words."""
 
     kind: str
     thing: Any
     before: dict[str, Any] | None
     after: dict[str, Any]
     affected: list[Any] = field(default_factory=list)
+    stops: list[str] = field(default_factory=list)
 
     @property
     def fields(self) -> list[str]:
@@ -126,7 +133,7 @@ def load(data: Any, *, rehearse: bool = False, author: Any = None) -> Report:
     _check_form(data)
     report = Report()
     problems: list[str] = []
-    with transaction.atomic():
+    with transaction.atomic(using=database()):
         for kind in _kinds.values():
             changes, wrong = _load_kind(kind, data.get(kind.name, []))
             report.changes += changes
@@ -134,7 +141,7 @@ def load(data: Any, *, rehearse: bool = False, author: Any = None) -> Report:
         if problems:
             raise DefinitionError(problems)
         if rehearse:
-            transaction.set_rollback(True)
+            transaction.set_rollback(True, using=database())
         else:
             for change in report.changes:
                 _kinds[change.kind].loaded(change.thing, author)
@@ -146,6 +153,24 @@ def models_in(data: Any) -> list[type[models.Model]]:
     of definitions."""
     _check_form(data)
     return [kind.model for kind in _kinds.values() if data.get(kind.name)]
+
+
+def in_words(change: Change, name: str, value: Any) -> str:
+    """``value``, what a thing has as ``name``, for people; empty where nothing but the data says
+    it."""
+    for part in _kinds[change.kind].parts:
+        if part.name == name and part.in_words is not None and value:
+            return part.in_words(change.thing, value)
+    return ""
+
+
+def conditions_in_words(source: str, entries: list[dict[str, Any]]) -> str:
+    """Conditions as they are written; empty if they cannot be asked here."""
+    try:
+        known = sources.get(source)
+        return sentence(known, [read_condition(known, **entry) for entry in entries])
+    except (UnknownSource, UnknownField, ValidationError):
+        return ""
 
 
 def _check_form(data: Any) -> None:
@@ -192,14 +217,14 @@ def _load_kind(kind: DefinedKind, entries: list[dict[str, Any]]) -> tuple[list[C
     """All things of a kind, and what is wrong with them. All are there before their parts are
     read: a segment's line may name a segment that comes later."""
     problems: list[str] = []
-    loaded: list[tuple[int, dict[str, Any], Any, Any]] = []
+    loaded: list[tuple[int, dict[str, Any], Any, Any, list[str]]] = []
     for position, entry in enumerate(entries):
         try:
             loaded.append((position, entry, *_load_one(kind, entry)))
         except ValidationError as error:
             problems += _located(f"{kind.name}[{position}]", error)
     changes = []
-    for position, entry, thing, before in loaded:
+    for position, entry, thing, before, stops in loaded:
         try:
             for part in kind.parts:
                 if part.after:
@@ -211,12 +236,15 @@ def _load_kind(kind: DefinedKind, entries: list[dict[str, Any]]) -> tuple[list[C
         else:
             after = _dump_one(kind, thing)
             affected = list(kind.affected(thing)) if before != after else []
-            changes.append(Change(kind.name, thing, before, after, affected))
+            changes.append(Change(kind.name, thing, before, after, affected, stops))
     return changes, problems
 
 
-def _load_one(kind: DefinedKind, entry: dict[str, Any]) -> tuple[Any, dict[str, Any] | None]:
-    """The thing, saved, but for the parts that come after; and what it was before."""
+def _load_one(
+    kind: DefinedKind, entry: dict[str, Any]
+) -> tuple[Any, dict[str, Any] | None, list[str]]:
+    """The thing, saved, but for the parts that come after; what it was before, and what it did
+    that ends by this."""
     if unknown := set(entry) - set(kind.known):
         raise ValidationError(
             _("Unknown: %(names)s. Known are: %(known)s.")
@@ -224,6 +252,7 @@ def _load_one(kind: DefinedKind, entry: dict[str, Any]) -> tuple[Any, dict[str, 
         )
     thing = kind.model._default_manager.filter(slug=entry.get("slug", "")).first()
     before = _dump_one(kind, thing) if thing else None
+    stops = list(kind.stops(thing)) if thing else []
     thing = thing or kind.model()
     for name in kind.fields:
         if name in entry:
@@ -237,7 +266,7 @@ def _load_one(kind: DefinedKind, entry: dict[str, Any]) -> tuple[Any, dict[str, 
     else:
         thing.full_clean()
     thing.save()
-    return thing, before
+    return thing, before, stops
 
 
 def plain_value(thing: Any, name: str, value: Any) -> Any:

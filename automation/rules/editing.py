@@ -8,6 +8,7 @@ from django import forms
 from django.contrib.admin.models import LogEntry
 from django.contrib.admin.options import get_content_type_for_model
 from django.core.exceptions import FieldDoesNotExist
+from django.db import models
 from django.utils import formats, timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -36,27 +37,27 @@ class OpenedWith(forms.CharField):
         return False
 
 
-def fingerprint(rule: Rule, names: Iterable[str]) -> str:
-    """What is saved of ``rule``: the fields with these names, and all its conditions. Another
-    one means that somebody changed them; a run of the rule changes nothing of it."""
-    saved = [repr(getattr(rule, name)) for name in names if _is_saved(rule, name)]
-    for line in rule.conditions.all():
+def fingerprint(thing: models.Model, names: Iterable[str]) -> str:
+    """What is saved of ``thing``: the fields with these names, and all conditions if it is a
+    rule. Another one means that somebody changed them; a run of the rule changes nothing of it."""
+    saved = [repr(getattr(thing, name)) for name in names if _is_saved(thing, name)]
+    for line in thing.conditions.all() if isinstance(thing, Rule) else ():
         values = [repr(getattr(line, field.attname)) for field in line._meta.concrete_fields]
         saved.append(" ".join([line.kind, *values]))
     return hashlib.sha256("\n".join(saved).encode()).hexdigest()
 
 
-def _is_saved(rule: Rule, name: str) -> bool:
+def _is_saved(thing: models.Model, name: str) -> bool:
     try:
-        return bool(rule._meta.get_field(name).concrete)
+        return bool(thing._meta.get_field(name).concrete)
     except FieldDoesNotExist:
         return False
 
 
-def changed_meanwhile(rule: Rule) -> SafeString:
-    """That ``rule`` was changed since its page was opened, by whom and when."""
+def changed_meanwhile(thing: models.Model) -> SafeString:
+    """That ``thing`` was changed since its page was opened, by whom and when."""
     entries = LogEntry.objects.filter(
-        content_type=get_content_type_for_model(rule), object_id=str(rule.pk)
+        content_type=get_content_type_for_model(thing), object_id=str(thing.pk)
     )
     newest = entries.select_related("user").order_by("-action_time", "-pk").first()
     said = _("This was changed after you opened the page, so your changes were not saved.")

@@ -140,6 +140,22 @@ def walk(model: type[models.Model], path: str) -> tuple[Any, list[Any]]:
     raise AssertionError("a path has at least one part")
 
 
+def models_on(model: type[models.Model], path: str) -> list[type[models.Model]]:
+    """The models behind ``model`` that a path leads over or to, with the tables between two
+    of them. The path is one that ``walk`` accepts, or leads to a list of rows."""
+    found: list[type[models.Model]] = []
+    current: Any = model
+    for part in path.split(LOOKUP_SEP):
+        field = current._meta.get_field(current._meta.pk.name if part == "pk" else part)
+        if not field.is_relation or field.related_model is None:
+            break
+        if field.many_to_many:
+            found.append(getattr(field, "through", None) or field.remote_field.through)
+        current = field.related_model
+        found.append(current)
+    return found
+
+
 _KINDS: tuple[tuple[type[models.Field], Kind], ...] = (
     (models.BooleanField, Kind.YES_NO),
     (models.DateTimeField, Kind.DATETIME),

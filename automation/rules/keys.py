@@ -1,11 +1,14 @@
 """A row's primary key as text, the same in Python and in the database."""
 
+import re
 import uuid
 from typing import Any
 
 from django.db import models
 from django.db.models import Value
 from django.db.models.functions import Cast, Replace
+
+_UUID = re.compile("[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
 
 
 def key_field(model: type[models.Model]) -> Any:
@@ -25,8 +28,13 @@ def key_expression(model: type[models.Model], pk: Any = "pk") -> Any:
     """What ``key_text`` gives, computed by the database from the primary key of ``model``."""
     text: Any = Cast(pk, models.TextField())
     if isinstance(key_field(model), models.UUIDField):
-        text = Replace(text, Value("-"), Value(""))
+        text = Replace(text, Value("-"), Value(""), output_field=models.TextField())
     return text
+
+
+def without_hyphens(text: str) -> str:
+    """``text`` with every UUID in it as ``key_text`` writes it."""
+    return _UUID.sub(lambda found: found[0].replace("-", "").lower(), text)
 
 
 def key_meant(text: str) -> str:

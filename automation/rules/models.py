@@ -8,6 +8,7 @@ from automation.rules.field_conditions import (
 )
 from automation.rules.related_conditions import RelatedCondition, SegmentCondition
 from automation.rules.rule import BrokenRule, Condition, Rule, Segment
+from automation.rules.split_condition import SplitCondition
 
 __all__ = [
     "AnniversaryCondition",
@@ -20,4 +21,5 @@ __all__ = [
     "Rule",
     "Segment",
     "SegmentCondition",
+    "SplitCondition",
 ]

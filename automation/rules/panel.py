@@ -14,6 +14,7 @@ from django.db.models import Count, F, Q, QuerySet
 
 from automation.rules.conditions import Asks, Question, combined, prepared
 from automation.rules.counting import Counted, TooSlow, counted_together, in_time
+from automation.rules.databases import database
 from automation.rules.explaining import shown
 from automation.rules.fields import Kind
 from automation.rules.sources import Source
@@ -150,7 +151,9 @@ def _sample(
     looked_at: list[Question],
     now: datetime.datetime,
 ) -> list[SampleRow]:
-    instances = source.model._default_manager.in_bulk([pk for pk, *_values in found])
+    instances = source.model._default_manager.using(database()).in_bulk(
+        [pk for pk, *_values in found]
+    )
     return [
         SampleRow(
             pk,

@@ -23,6 +23,9 @@ from django.utils.functional import Promise
 # PostgreSQL stores neither NUL nor half a surrogate pair; nobody can read them anyway.
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
+#: Lists and dicts in each other, so many, are in no context that somebody meant.
+_DEEPEST = 500
+
 _TO_JSON: dict[type, Callable[[Any], dict[str, Any]]] = {
     Decimal: lambda value: {"$decimal": str(value)},
     datetime.datetime: lambda value: {"$datetime": value.isoformat()},
@@ -39,6 +42,13 @@ _FROM_JSON: dict[str, Callable[[Any], Any]] = {
     "$time": datetime.time.fromisoformat,
     "$duration": lambda value: datetime.timedelta(*value),
 }
+#: Types whose values come back as themselves.
+_AS_THEY_ARE = frozenset(
+    {
+        bool, int, type(None), Decimal, datetime.datetime, datetime.date, datetime.time,
+        datetime.timedelta,
+    }
+)  # fmt: skip
 
 
 def dumps(value: Any) -> str:
@@ -69,10 +79,53 @@ def dumps(value: Any) -> str:
     return json.dumps(_cleaned(value), ensure_ascii=False, separators=(",", ":"), default=_default)
 
 
+def fault(value: Any, name: str) -> str:
+    """Where in ``value``, called ``name``, something stands that ``dumps`` refuses, and what it
+    is, as a sentence for developers; empty if nothing is found. It takes its time: call it once
+    ``dumps`` has refused."""
+    waiting: list[tuple[str, Any, tuple[int, ...]]] = [(name, value, ())]
+    while waiting:
+        path, found, above = waiting.pop()
+        if isinstance(found, dict | list | tuple):
+            if id(found) in above:
+                return f"{path} contains itself, which no plain data does."
+            if len(above) == _DEEPEST:
+                return f"{path[:100]}… is nested too deeply."
+            items = found.items() if isinstance(found, dict) else enumerate(found)
+            inside = [(f"{path}[{key!r}]", item, (*above, id(found))) for key, item in items]
+            waiting.extend(reversed(inside))
+            continue
+        try:
+            dumps(found)
+        except TypeError:
+            return (
+                f"{path} is a {type(found).__name__}, which is not plain data. Put texts, numbers "
+                "and dates there, or lists and dicts of them."
+            )
+        except ValueError as error:
+            return f"{path} cannot be kept: {error}."
+    return ""
+
+
 def loads(text: str | bytes) -> Any:
     """The value that ``dumps`` was given (tuples come back as lists)."""
     as_text = text if isinstance(text, str) else text.decode()
     return json.loads(as_text, object_hook=_unescape if '"$$' in as_text else _typed)
+
+
+def as_read(value: Any) -> Any:
+    """``value`` as it comes back from the database: ``loads(dumps(value))``, but quick where
+    nothing is converted. Raises ``TypeError`` as ``dumps`` does."""
+    kind = type(value)
+    if kind in _AS_THEY_ARE:
+        return value
+    if kind is str:
+        return text(value)
+    if kind is dict:
+        return {text(str(key)): as_read(item) for key, item in value.items()}
+    if kind is list or kind is tuple:
+        return [as_read(item) for item in value]
+    return loads(dumps(value))
 
 
 def text(value: str) -> str:

@@ -56,6 +56,10 @@ class Rule(PolymorphicModel):
         verbose_name_plural = gettext_lazy("rules")
 
     def __str__(self) -> str:
+        if type(self) is Rule and self.polymorphic_ctype_id:  # as Django's deletion collects them
+            real = self.get_real_instance()
+            if type(real) is not Rule:
+                return str(real)
         return str(getattr(self, "name", "")) or self.sentence()
 
     def source_or_error(self) -> Source:

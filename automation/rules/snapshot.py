@@ -13,31 +13,37 @@ from django.db.models import F, QuerySet, Window
 from django.db.models.constants import LOOKUP_SEP
 from django.db.models.functions import RowNumber
 
+from automation.rules.databases import database
 from automation.rules.fields import Field
 from automation.rules.sources import RelatedList, Source, place
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """One row as plain data: its primary key, what templates see, whom it is about."""
+    """One row as plain data: its primary key, what templates see, whom it is about. ``also``:
+    what was asked for beside that."""
 
     pk: Any
     context: dict[str, Any]
     recipient: str
     language: str
     time_zone: str
+    also: tuple[Any, ...] = ()
 
 
-def snapshots(source: Source, rows: QuerySet[Any], now: datetime) -> Iterator[Snapshot]:
+def snapshots(
+    source: Source, rows: QuerySet[Any], now: datetime, also: Sequence[str] = ()
+) -> Iterator[Snapshot]:
     """Snapshots of ``rows`` in order of their primary key.
 
     ``rows`` come from ``source.rows()``, filtered, with at most a few thousand matches.
+    ``also`` names annotations of ``rows`` that are read in the same statement as the values.
     """
     paths = list(source.resolved_fields)
     roles = [path for path in (source.recipient, source.language, source.time_zone) if path]
     annotated = _with_annotations(source, rows)
-    fetched = list(annotated.order_by("pk").values_list("pk", *paths, *_missing(roles, paths)))
     names = ["pk", *paths, *_missing(roles, paths)]
+    fetched = list(annotated.order_by("pk").values_list(*names, *also))
     position = {name: index for index, name in enumerate(names)}
     pks = [values[0] for values in fetched]
     lists = {
@@ -59,6 +65,7 @@ def snapshots(source: Source, rows: QuerySet[Any], now: datetime) -> Iterator[Sn
             recipient=role(values, source.recipient).strip(),
             language=role(values, source.language),
             time_zone=role(values, source.time_zone),
+            also=tuple(values[len(names) :]),
         )
 
 
@@ -106,21 +113,41 @@ def _related(
         for order in [*items.order_by, "pk"]
     ]
     found = (
-        source.model._base_manager.filter(pk__in=pks)
+        source.model._base_manager.using(database())
+        .filter(pk__in=pks)
         .annotate(
             _related_pk=F(prefix + "pk"),
             _position=Window(RowNumber(), partition_by=F("pk"), order_by=ordering),
         )
         .filter(_position__lte=items.limit)
         .order_by("pk", "_position")
-        .values_list("pk", "_related_pk", *(prefix + path for path in fields))
     )
+    names = ["pk", "_related_pk", *(prefix + path for path in fields)]
+    columns, position = _columns(found, names)
     by_row: dict[Any, list[dict[str, Any]]] = {}
-    for row_pk, related_pk, *values in found:
+    for values in found.values_list(*columns):
+        row_pk, related_pk, *shown = (values[index] for index in position)
         if related_pk is None:
             continue
         item: dict[str, Any] = {}
-        for path, value in zip(fields, values, strict=True):
+        for path, value in zip(fields, shown, strict=True):
             place(item, path, value)
         by_row.setdefault(row_pk, []).append(item)
     return by_row
+
+
+def _columns(rows: QuerySet[Any], names: Sequence[str]) -> tuple[list[str], list[int]]:
+    """Those of ``names`` that are columns of their own, and for each of ``names`` which one it
+    is. Of two names for one column Django reads only one where rows are kept by their position,
+    and the values after it would stand in wrong places."""
+    query = rows.query.clone()
+    columns: dict[Any, int] = {}
+    chosen: list[str] = []
+    position: list[int] = []
+    for name in names:
+        column = query.resolve_ref(name)
+        if column not in columns:
+            columns[column] = len(chosen)
+            chosen.append(name)
+        position.append(columns[column])
+    return chosen, position

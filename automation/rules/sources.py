@@ -30,7 +30,8 @@ from django.db.models.constants import LOOKUP_SEP
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
-from automation.rules.fields import Field, Kind, kind_of, resolve, walk
+from automation.rules.databases import database, elsewhere
+from automation.rules.fields import Field, Kind, kind_of, models_on, resolve, walk
 from automation.rules.templating import ANYTHING
 
 #: From what is known of some rows (in their order) to what is computed for each of them.
@@ -43,6 +44,10 @@ class UnknownField(LookupError):
 
 class UnknownSource(LookupError):
     """A rule names a source that is not registered (any more)."""
+
+
+class OutOfReach(UnknownSource):
+    """A rule names a source whose rows are in another database than rules and events."""
 
 
 @dataclass(frozen=True)
@@ -67,15 +72,16 @@ class RelatedList:
 class Source:
     """A model that editors may build rules on, and what of it they see.
 
-    ``fields``: paths of single values, with at most three hops.
-    ``lists``: related rows by the name templates know them by.
-    ``annotations``: expressions by the name editors know them by; an aggregate becomes a
-    subquery of its own, so two of them never multiply each other's rows. An annotation
-    may be a ``(expression, label)`` pair.
-    ``recipient``, ``language``, ``time_zone``: paths of the person that a row is about.
-    ``computed``: names of further values, which ``compute(rows, now)`` returns for each of
-    the rows it is given: one mapping a row, in order, called once for many rows.
-    ``name``: what templates call the row; the model's name if empty.
+    - ``fields``: paths of single values, with at most three hops.
+    - ``lists``: related rows by the name templates know them by.
+    - ``annotations``: expressions by the name editors know them by; an aggregate becomes a
+      subquery of its own, so two of them never multiply each other's rows. An annotation
+      may be a ``(expression, label)`` pair.
+    - ``recipient``, ``language``, ``time_zone``: paths of the person that a row is about.
+    - ``computed``: names of further values, which ``compute(rows, now)`` returns for each of
+      the rows it is given: one mapping a row, in order, called once for many rows.
+    - ``name``: what templates call the row; the model's name if empty.
+    - ``label``: what editors call the source; the model's plural name if empty.
     """
 
     model: type[models.Model]
@@ -100,7 +106,12 @@ class Source:
         return self.name or str(self.model._meta.model_name)
 
     def __str__(self) -> str:
-        return str(capfirst(str(self.label or self.model._meta.verbose_name_plural)))
+        return str(capfirst(self.plural))
+
+    @property
+    def plural(self) -> str:
+        """What its rows are called in the middle of a sentence."""
+        return str(self.label or self.model._meta.verbose_name_plural)
 
     @cached_property
     def resolved_fields(self) -> dict[str, Field]:
@@ -153,14 +164,40 @@ class Source:
             ) from None
 
     def rows(self, paths: Iterable[str] | None = None) -> QuerySet[Any]:
-        """All rows, annotated for ``paths`` (all declared annotations if None)."""
-        queryset = self.model._default_manager.all()
+        """All rows, annotated for ``paths`` (all declared annotations if None), asked where they
+        are written: a copy of the database may be behind. Raises ``OutOfReach``."""
+        self.make_sure_of_reach()
+        queryset = self.model._default_manager.using(database())
         wanted = self._labelled_annotations
         if paths is not None:
             wanted = {name: wanted[name] for name in paths if name in wanted}
         return queryset.annotate(
             **{name: self._subquery(name, expr) for name, (expr, _label) in wanted.items()}
         )
+
+    @cached_property
+    def read_models(self) -> list[type[models.Model]]:
+        """The models that its fields and lists are read from, its own first."""
+        found = dict.fromkeys([self.model])
+        for path in (*self.resolved_fields, *self._roles):
+            if path not in self.annotations:
+                found |= dict.fromkeys(models_on(self.model, path))
+        for items, fields in self.resolved_lists.values():
+            found |= dict.fromkeys(models_on(self.model, items.path))
+            for path in fields:
+                found |= dict.fromkeys(models_on(self.list_model(items), path))
+        return list(found)
+
+    def make_sure_of_reach(self) -> None:
+        """Raise ``OutOfReach`` if its rows cannot be asked in one query with rules and events."""
+        for model, alias in elsewhere(self.read_models).items():
+            raise OutOfReach(
+                _(
+                    "The rows of %(model)s are in the database “%(there)s”; rules and events are "
+                    "in “%(here)s”, and both are asked in one query."
+                )
+                % {"model": model._meta.label, "there": alias, "here": database()}
+            )
 
     @cached_property
     def shape(self) -> dict[str, Any]:
@@ -180,6 +217,11 @@ class Source:
 
     def validate(self) -> None:
         """Raise ``ImproperlyConfigured`` for whatever of the declaration cannot work."""
+        for what in ("abstract", "swapped"):
+            if getattr(self.model._meta, what):
+                raise ImproperlyConfigured(
+                    f"{self.model._meta.label} is {what}: it has no rows. Name the model that has."
+                )
         if isinstance(self.model._meta.pk, models.CompositePrimaryKey):
             raise ImproperlyConfigured(
                 f"{self.key}: {self.model._meta.label} has a composite primary key; events need "
@@ -191,14 +233,17 @@ class Source:
                 raise ImproperlyConfigured(f"{self.key}: list '{name}' has no fields.")
             if name in names:
                 raise ImproperlyConfigured(f"{self.key}: '{name}' is a field and a list.")
-        for role in ("recipient", "language", "time_zone"):
-            path = getattr(self, role)
-            if path:
-                resolve(self.model, Field(path, sensitive=True))
+        for path in self._roles:
+            # Of any kind: what is no text is told by a system check.
+            resolve(self.model, Field(path, kind=Kind.TEXT, sensitive=True))
         if bool(self.computed) != bool(self.compute):
             raise ImproperlyConfigured(
                 f"{self.key}: computed names the values, compute makes them: give both or none."
             )
+
+    @property
+    def _roles(self) -> list[str]:
+        return [path for path in (self.recipient, self.language, self.time_zone) if path]
 
     @cached_property
     def _labelled_annotations(self) -> dict[str, tuple[Any, Any]]:
@@ -276,17 +321,23 @@ class Registry:
         return source
 
     def get(self, key: str) -> Source:
-        """The source with this key. Raises ``UnknownSource``."""
+        """The source with this key. Raises ``UnknownSource``, and ``OutOfReach`` if its rows are
+        in another database than rules and events."""
         try:
-            return self._sources[key]
+            source = self._sources[key]
         except KeyError:
             raise UnknownSource(
                 _("The source “%s” is not registered in this project.") % key
             ) from None
+        source.make_sure_of_reach()
+        return source
 
     def choices(self) -> list[tuple[str, str]]:
+        """What a rule can be about: the keys and names of sources, by name."""
+        known = ((key, str(source)) for key, source in self._sources.items())
         return sorted(
-            ((key, str(source)) for key, source in self._sources.items()), key=lambda c: c[1]
+            ((key, name) for key, name in known if not elsewhere(self._sources[key].read_models)),
+            key=lambda choice: choice[1],
         )
 
     def __iter__(self) -> Iterator[Source]:
@@ -306,3 +357,11 @@ class Registry:
 
 
 sources = Registry()
+
+#: What templates know beside the row, by name: no source can be called so.
+taken_names: dict[str, str] = {}
+
+
+def take_name(name: str, meaning: str) -> None:
+    """Say that templates know something else as ``name``: what that is, for developers."""
+    taken_names[name] = meaning

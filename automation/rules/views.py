@@ -19,6 +19,7 @@ from django.utils.translation import gettext as _
 from automation.rules import plain
 from automation.rules.conditions import Asks, grouped
 from automation.rules.counting import TooSlow, in_time
+from automation.rules.databases import database
 from automation.rules.explaining import Explanation, explain, matches, rows_meant
 from automation.rules.forms import read_what_they_name
 from automation.rules.models import BrokenRule, Rule
@@ -153,7 +154,7 @@ def _why(
         source = rule.source_or_error()
         if not asked:
             return {"source": source}
-        with in_time(source.model._default_manager.db):
+        with in_time(database()):
             found = list(rows_meant(source, asked)[:ROWS_OF_PAGE])
             lines = explain(rule, found[0].pk, now) if len(found) == 1 else None
     except TooSlow:

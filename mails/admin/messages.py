@@ -12,7 +12,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from automation.events.admin import moment, state_badge
-from automation.events.delivery_admin import CauseFilter, DeliveryAdmin
+from automation.events.delivery_admin import CauseFilter, DeliveryAdmin, StateFilter
 from automation.events.outbox import State
 from automation.rules.views import linked
 from mails import mailers
@@ -43,7 +43,7 @@ class MessageAdmin(DeliveryAdmin):
     change_form_template = "admin/mails/message.html"
     list_display = ("when", "recipient", "what", "badge")
     list_display_links = ("when", "recipient")
-    list_filter = ("state", CauseFilter, "mail", AccountFilter, "created_at")
+    list_filter = (("state", StateFilter), CauseFilter, "mail", AccountFilter, "created_at")
     date_hierarchy = "created_at"
     search_fields = ("recipient", "subject")
     search_help_text = _("Search by address or subject")

@@ -13,6 +13,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from automation.events.admin import moment
+from automation.rules.styled_admin import StyledAdmin
 from mails import pictures
 from mails.embedding import FILE_NAME
 from mails.encoding import PictureError
@@ -55,7 +56,7 @@ class UploadForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(Picture)
-class PictureAdmin(admin.ModelAdmin):
+class PictureAdmin(StyledAdmin):
     change_form_template = "admin/change_form.html"  # not the one of mails
     list_display = ("thumbnail", "name", "measures", "uploaded", "uploaded_by")
     list_display_links = ("thumbnail", "name")

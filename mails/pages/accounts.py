@@ -56,7 +56,7 @@ def _try_again(request: HttpRequest, account: Account) -> HttpResponse:
 
 @require_POST
 def _send_test(request: HttpRequest, account: Account) -> HttpResponse:
-    mailer, to = account.mailer, str(getattr(request.user, "email", "") or "")
+    mailer, to = account.mailer, addresses.of_user(request.user)
     if mailer is None or addresses.error(to):
         said = _("Your account has no mail address. Ask whoever manages the users to add it.")
         messages.error(request, said)

@@ -18,6 +18,7 @@ from django.utils.translation import ngettext
 from automation.events import bell
 from automation.events.admin import moment
 from automation.events.schedule import is_silent
+from automation.rules.databases import database
 from mails import samples
 from mails.languages import language_name
 from mails.models import Mail, Proof
@@ -71,7 +72,7 @@ def start(model_admin: admin.ModelAdmin, request: HttpRequest, pk: int) -> HttpR
             LogEntry.objects.log_actions(
                 request.user.pk or 0, [mail], CHANGE, _("Proof asked for"), single_object=True
             )
-            transaction.on_commit(lambda: bell.enqueue(PROVE_TASK, proof.pk))
+            transaction.on_commit(lambda: bell.enqueue(PROVE_TASK, proof.pk), using=database())
         else:
             messages.info(request, _("A proof of this mail is on its way already."))
     return _to_page(mail)

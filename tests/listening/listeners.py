@@ -3,8 +3,9 @@
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
-from automation.events import Event, listen
+from automation.events import Event, Listener, listen, register
 
 
 @listen("tests_listening_.*", queue=True)
@@ -21,3 +22,13 @@ def kill_the_worker_once(event: Event) -> None:
         trace.touch()
         os.kill(os.getpid(), signal.SIGKILL)
     trace.write_text("and told again")
+
+
+@register
+class Noting(Listener):
+    listens_for = ["tests_noting"]
+    queue = True
+
+    def handle(self, event: Event, *args: Any, **kwargs: Any) -> None:
+        with Path(os.environ["HEARD"]).open("a") as heard:
+            heard.write(f"noted:{event.key}\n")

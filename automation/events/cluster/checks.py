@@ -52,46 +52,53 @@ def _values(cluster: dict[str, Any]) -> Iterator[CheckMessage]:
     workers = _workers(cluster)
     wrong = [
         (
+            "W102",
             cluster.get("bulk", 1) != 1,
             "takes several tasks at a time (bulk)",
             "They would wait in this cluster while others are free. Set 'bulk': 1.",
         ),
         (
+            "W103",
             _queue_limit(cluster) > workers,
             f"takes up to {_queue_limit(cluster)} tasks in advance (queue_limit)",
             "They would wait here while other clusters are free, and be lost with this one. Set "
             f"'queue_limit': {workers}, as many as workers.",
         ),
         (
+            "W104",
             cluster.get("max_attempts", 0) != 1,
             "tries tasks again (max_attempts)",
             "What was left undone is found by the tick, which knows when it is time. Set "
             "'max_attempts': 1.",
         ),
         (
+            "W105",
             cluster.get("ack_failures", False) is not True,
             "keeps tasks that have failed (ack_failures)",
             "They would run again and again. Set 'ack_failures': True.",
         ),
         (
+            "W106",
             cluster.get("save_limit", 250) != -1,
             "keeps the results of tasks (save_limit)",
             "Ours have none, and each would cost rows. Set 'save_limit': -1.",
         ),
         (
+            "W107",
             cluster.get("catch_up", True) is not False,
             "makes up for every tick that was missed (catch_up)",
             "One tick finds all that is due. Set 'catch_up': False.",
         ),
         (
+            "W108",
             bool(cluster.get("sync", False)),
             "runs tasks in the process that asks for them (sync)",
             "A page would wait until mails are sent, and the tick never comes. Leave 'sync' out.",
         ),
     ]
-    for number, (is_wrong, what, why) in enumerate(wrong, start=102):
+    for number, is_wrong, what, why in wrong:
         if is_wrong:
-            yield Warning(f"The cluster {what}.", hint=why, id=f"automation_events.W{number}")
+            yield Warning(f"The cluster {what}.", hint=why, id=f"automation_events.{number}")
 
 
 def _database(cluster: dict[str, Any]) -> Iterator[CheckMessage]:

@@ -11,7 +11,6 @@ import html
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from functools import lru_cache
 from urllib.parse import quote
 
@@ -170,7 +169,8 @@ def screened(events: Sequence[Event]) -> tuple[list[Event], dict[str, Event]]:
             if person := erased.person(address):
                 stored = _without(stored, address, person.pseudonym)
         if event.recipient in erased:
-            stored = replace(stored, recipient="", language="", time_zone="", context={})
+            nobody = dict.fromkeys(("recipient", "language", "time_zone", "subject", "text"), "")
+            stored = stored.replaced(**nobody, context={})
             about[stored.key] = event
         screened_events.append(stored)
     return screened_events, about
@@ -182,8 +182,7 @@ def _addresses_of(event: Event) -> list[str]:
 
 
 def _without(event: Event, address: str, pseudonym: str) -> Event:
-    return replace(
-        event,
+    return event.replaced(
         key=stored_key(occurrences(address).sub(pseudonym, event.key)),
         row_pk=occurrences(address).sub(pseudonym, event.row_pk),
     )

@@ -12,12 +12,14 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
 
-from django.db import connection, models, transaction
+from django.db import connections, models, transaction
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
+
+from automation.rules import databases
 
 logger = logging.getLogger(__name__)
 
@@ -153,6 +155,7 @@ def examine(now: datetime.datetime | None = None, *, cheap: bool = False) -> lis
 def unreachable_database() -> Finding | None:
     """The finding that says so, if the database is out of reach."""
     try:
+        connection = connections[databases.database()]
         connection.ensure_connection()
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
@@ -178,8 +181,9 @@ def words(error: BaseException) -> str:
 @contextmanager
 def _unbroken() -> Iterator[None]:
     """A failing statement must not break the transaction around; without one it needs none."""
-    if connection.in_atomic_block:
-        with transaction.atomic():
+    alias = databases.database()
+    if connections[alias].in_atomic_block:
+        with transaction.atomic(using=alias):
             yield
     else:
         yield

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.db import connection
+from django.db import connections
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from automation.events.health import Examination, Finding, Level, examinations
+from automation.rules.databases import database
 
 MEGABYTE = 1024 * 1024
 
@@ -29,25 +30,30 @@ DRIFT = datetime.timedelta(seconds=5)
 GREAT_DRIFT = datetime.timedelta(seconds=60)
 
 
+def _connection() -> Any:
+    return connections[database()]
+
+
 def _ask(question: str) -> Any:
     """The first value of the answer."""
-    with connection.cursor() as cursor:
+    with _connection().cursor() as cursor:
         cursor.execute(question)
         row = cursor.fetchone()
     return row[0] if row else None
 
 
 def _database(now: datetime.datetime) -> Iterator[Finding]:
-    ask = {"sqlite": _sqlite, "postgresql": _postgresql, "mysql": _mysql}.get(connection.vendor)
+    ask = {"sqlite": _sqlite, "postgresql": _postgresql, "mysql": _mysql}.get(_connection().vendor)
     found = list(ask()) if ask else []
     yield from found
     if not found:
-        yield Finding(Level.OK, _("The database (%s) is set up well.") % connection.display_name)
+        yield Finding(Level.OK, _("The database (%s) is set up well.") % _connection().display_name)
 
 
 def _sqlite() -> Iterator[Finding]:
     advice = _("Set OPTIONS of DATABASES as docs/deployment.md does.")
-    in_memory = connection.is_in_memory_db()  # type: ignore[attr-defined]
+    connection = _connection()
+    in_memory = connection.is_in_memory_db()
     if not in_memory and (mode := _ask("PRAGMA journal_mode")) != "wal":
         yield Finding(
             Level.WARNING, _("SQLite: journal_mode is %s: readers wait for writers.") % mode, advice
@@ -138,7 +144,7 @@ def _mysql() -> Iterator[Finding]:
 
 
 def _migrations(now: datetime.datetime) -> Iterator[Finding]:
-    executor = MigrationExecutor(connection)
+    executor = MigrationExecutor(_connection())
     plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
     if plan:
         names = ", ".join(
@@ -163,7 +169,7 @@ def _clock(now: datetime.datetime) -> Iterator[Finding]:
         # Not CURRENT_TIMESTAMP: that is when the transaction began.
         "postgresql": "SELECT clock_timestamp()",
         "mysql": "SELECT UTC_TIMESTAMP(6)",
-    }.get(connection.vendor)
+    }.get(_connection().vendor)
     if question is None:
         return  # the database has this machine's clock
     there: datetime.datetime = _ask(question)

@@ -7,7 +7,7 @@ from operator import and_
 from typing import Any
 
 from django.apps import apps
-from django.conf import settings
+from django.db import router
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext_lazy
@@ -102,8 +102,7 @@ def _old_results(before: datetime.datetime) -> QuerySet[Any]:
     """What django-q2 has written down of its tasks. Those that still wait stay."""
     from django_q.models import Task
 
-    database = getattr(settings, "Q_CLUSTER", {}).get("orm") or "default"
-    return Task.objects.using(database).filter(stopped__lt=before)
+    return Task.objects.using(router.db_for_write(Task)).filter(stopped__lt=before)
 
 
 def _forget_results(before: datetime.datetime, limit: int) -> Iterator[int]:

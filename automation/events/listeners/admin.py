@@ -10,21 +10,27 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy as _
 
 from automation.events.admin import moment, state_badge
-from automation.events.delivery_admin import CauseFilter, DeliveryAdmin
-from automation.events.dispatch import listeners
+from automation.events.delivery_admin import CauseFilter, DeliveryAdmin, StateFilter
+from automation.events.dispatch import dotted_name, listeners
 from automation.events.models import ListenerCall
 from automation.events.outbox import State
 from automation.rules.views import linked
 
+#: So many of the newest calls are asked for their listeners: to ask all would read all.
+NEWEST = 1_000
+
 
 class ListenerFilter(admin.SimpleListFilter):
-    """Those that are registered: to ask the calls for their names would read all of them."""
+    """Those that are told in the cluster, and those that failed lately."""
 
     title = _("listener")
     parameter_name = "listener"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(name, name) for name in listeners.names]
+        calls = ListenerCall.objects.order_by("-pk").values_list("listener", flat=True)
+        known = {dotted_name(each.listener) for each in listeners if each.queued}
+        known.update(calls[:NEWEST], filter(None, [self.value()]))
+        return [(name, name) for name in sorted(known)]
 
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:
         return queryset.filter(listener=self.value()) if self.value() else queryset
@@ -35,7 +41,7 @@ class ListenerCallAdmin(DeliveryAdmin):
     change_form_template = "admin/automation_events/delivery.html"
     list_display = ("when", "what", "badge")
     list_display_links = ("when", "what")
-    list_filter = ("state", CauseFilter, ListenerFilter, "created_at")
+    list_filter = (("state", StateFilter), CauseFilter, ListenerFilter, "created_at")
     search_fields = ("event__key__exact",)
     search_help_text = _("Search by the whole key of the event")
     list_select_related = ("event",)

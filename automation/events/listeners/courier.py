@@ -5,22 +5,21 @@ import logging
 from collections.abc import Sequence
 
 from django.conf import settings
+from django.db import router
 from django.db.models import prefetch_related_objects
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from automation.events.declared import unharmed
 from automation.events.delivering import Answer, Courier, Fail, Later, Prepared, Wait
 from automation.events.dispatch import listeners
-from automation.events.listeners.calls import ListenerCall
+from automation.events.listeners.calls import ListenerCall, reason
 from automation.events.outbox import Cause
-from automation.rules import plain
 
 logger = logging.getLogger(__name__)
 
 #: A listener may take as long as a task of the cluster, if that has no end of its own.
 LONGEST = 600
-#: So much of an error is kept for people; all of it is in the log.
-REASON_LENGTH = 1_000
 #: A new listener may not be known yet to a worker of the release before: it has so long to come.
 ROLL_OUT = datetime.timedelta(hours=1)
 PAUSE = datetime.timedelta(minutes=1)
@@ -33,7 +32,7 @@ class ListenerCourier(Courier):
     def prepare(self, delivery: ListenerCall) -> Prepared:
         if listeners.named(delivery.listener) is not None:
             return Prepared()
-        gone = _("There is no queued listener of this name: it was renamed or removed.")
+        gone = _("There is no listener of this name: it was renamed or removed.")
         now = timezone.now()
         if now < delivery.created_at + ROLL_OUT:
             raise Wait(gone, now + PAUSE)
@@ -44,12 +43,13 @@ class ListenerCourier(Courier):
         assert listener is not None
         _hold(delivery)
         try:
-            listener(delivery.event.as_event())
+            # Within a transaction, as in a test, that must go on if the database refuses something.
+            with unharmed(router.db_for_write(ListenerCall)):
+                listener(delivery.event.as_event())
         except Exception as error:
             # All of them, also of the database: it is the listener's own affair what it does.
-            logger.exception("The queued listener %s failed", delivery.listener)
-            words = plain.text(f"{type(error).__name__}: {error}")[:REASON_LENGTH]
-            raise Later(words) from error
+            logger.exception("The listener %s failed", delivery.listener)
+            raise Later(reason(error)) from error
         return Answer()
 
 

@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 
 from automation.events import bulk
 from automation.events.admin import moment, state_badge
-from automation.events.delivery_admin import CauseFilter, DeliveryAdmin
+from automation.events.delivery_admin import CauseFilter, DeliveryAdmin, StateFilter
 from automation.events.event import GROUP_LENGTH
 from automation.events.groups import made_groups, producers
 from automation.events.models import Webhook, WebhookCall
@@ -198,7 +198,7 @@ class WebhookCallAdmin(DeliveryAdmin):
     change_form_template = "admin/automation_events/delivery.html"
     list_display = ("when", "what", "badge", "in_short")
     list_display_links = ("when", "what")
-    list_filter = ("state", CauseFilter, "webhook", "created_at")
+    list_filter = (("state", StateFilter), CauseFilter, "webhook", "created_at")
     search_fields = ("event__key__exact",)
     search_help_text = _("Search by the whole key of the event")
     list_select_related = ("webhook", "event")

@@ -7,7 +7,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy
 
-from automation.events.outbox import Delivery, DeliveryQuerySet
+from automation.events.outbox import Cause, Delivery, DeliveryQuerySet
 from automation.events.webhooks.webhook import Webhook
 
 if TYPE_CHECKING:
@@ -22,6 +22,13 @@ class WebhookCallQuerySet(DeliveryQuerySet):
         rested = Q(webhook__resting_until=None) | Q(webhook__resting_until__lte=now)
         return super().due(now).filter(rested, webhook__is_active=True)
 
+    def pausing(self, now: Any) -> Self:
+        """Not those of a webhook that is off or rests: they would go on waiting for it."""
+        awake = Webhook.objects.filter(is_active=True).filter(
+            Q(resting_until=None) | Q(resting_until__lte=now)
+        )
+        return super().pausing(now).filter(webhook__in=awake)
+
 
 class WebhookCall(Delivery):
     """One event, told to one webhook."""
@@ -30,6 +37,11 @@ class WebhookCall(Delivery):
     CONSTANTS: ClassVar[dict[str, Any]] = {"body": "", "answer": ""}
     # Receivers know a call that comes again by its name, which stays the same.
     REPEATABLE: ClassVar[bool] = True
+    CAN_BE_HASTENED: ClassVar[bool] = True
+    CAUSES: ClassVar[Sequence[Cause]] = [
+        Cause.EXPIRED, Cause.ERASED, Cause.REFUSED, Cause.GONE, Cause.ERROR, Cause.GIVEN_UP,
+        Cause.DIED, Cause.PERSON,
+    ]  # fmt: skip
 
     webhook = models.ForeignKey(
         Webhook,

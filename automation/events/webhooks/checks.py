@@ -11,7 +11,7 @@ from automation.rules import conf
 
 @register()
 def check_webhooks(**kwargs: Any) -> list[CheckMessage]:
-    if conf.unknown_keys():
+    if conf.faults():
         return []  # told by a check of its own
     return [*_wrong_hosts(conf.get().WEBHOOK_INSIDE_HOSTS), *_wrong_times(conf.get())]
 

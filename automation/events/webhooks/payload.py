@@ -23,6 +23,8 @@ def body(
         data["recipient"] = event.recipient or None
         data["language"] = event.language or None
         data["context"] = event.context
+        if event.subject or event.text:
+            data |= {"subject": event.subject, "text": event.text}
     said: dict[str, Any] = {"type": event.group, "timestamp": _moment(recorded_at), "data": data}
     if is_test:
         said["test"] = True

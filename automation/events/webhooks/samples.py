@@ -3,7 +3,7 @@ invented one where there is neither."""
 
 import datetime
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from automation.events.event import Event, stored_event
 from automation.events.groups import producers
@@ -63,4 +63,4 @@ def _of_rows(webhook: Webhook, now: datetime.datetime) -> list[Sample]:
 
 
 def _as_recorded(event: Event) -> Event:
-    return stored_event(replace(event, context=plain.loads(plain.dumps(event.context))))
+    return stored_event(event.replaced(context=plain.loads(plain.dumps(event.context))))

@@ -50,6 +50,13 @@ Shape = Mapping[str, Any]
 _VALUE: Any = None
 #: A value of which nothing is known: everything is allowed with it.
 ANYTHING: Any = object()
+
+
+class OpenShape(dict[str, Any]):
+    """A shape that does not know all: names at its top that it does not have are allowed, and
+    so is everything below them."""
+
+
 _FORLOOP = dict.fromkeys(
     ("name", "length", "index", "index0", "rindex", "rindex0", "first", "last")
 ) | {"parentloop": ANYTHING}
@@ -260,7 +267,7 @@ class Checker:
         for scope in reversed(self.scopes):
             if name in scope:
                 return scope[name]
-        if self.shape is not None:
+        if self.shape is not None and not isinstance(self.shape, OpenShape):
             self._unknown(path.path, 0, ANYTHING, path.token)
         return ANYTHING
 

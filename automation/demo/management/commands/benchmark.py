@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.translation import gettext as _
 
-from automation.demo.benchmark import recording, rendering, sending
+from automation.demo.benchmark import chains, recording, rendering, sending
 from automation.demo.benchmark.contenders import CONTENDERS
 
 
@@ -15,7 +15,7 @@ class Command(BaseCommand):
     help = (
         "Measure the product: recording beside the fastest that the same database can do, in a "
         "scratch database of its own; rendering beside its template language alone; sending "
-        "beside ready bytes. Never touches the site's data."
+        "beside ready bytes; chains beside any number that sleep. Never touches the site's data."
     )
     requires_system_checks = ()
 
@@ -60,6 +60,15 @@ class Command(BaseCommand):
         )  # fmt: skip
         _add_database_url(part)
         part.add_argument("--json", type=Path, dest="file", help="write the figures there too")
+        part = parts.add_parser("chains", help="ticks beside many who sleep, and many who are due")
+        part.add_argument(
+            "--sleeping", type=_numbers, default=[1_000, 1_000_000], metavar="1000,1000000",
+            help="beside so many runs that sleep",
+        )  # fmt: skip
+        part.add_argument("--due", type=int, default=10_000, help="so many are due at once (10000)")
+        part.add_argument("--repeat", type=int, default=200, help="medians of so many ticks (200)")
+        _add_database_url(part)
+        part.add_argument("--json", type=Path, dest="file", help="write the figures there too")
 
     def handle(self, *, part: str, **options: Any) -> None:
         getattr(self, part)(**options)
@@ -90,6 +99,21 @@ class Command(BaseCommand):
         if file is not None:
             figures = {"runs": [asdict(result) for result in results], "parts": parts}
             file.write_text(json.dumps(figures, indent=2) + "\n")
+
+    def chains(
+        self,
+        *,
+        sleeping: list[int],
+        due: int,
+        repeat: int,
+        database_url: str,
+        file: Path | None,
+        **options: Any,
+    ) -> None:
+        results = chains.measure(database_url, sleeping, due, repeat, self._progress)
+        self.stdout.write(f"\n{chains.table(results)}\n")
+        if file is not None:
+            file.write_text(json.dumps([asdict(result) for result in results], indent=2) + "\n")
 
     def recording(
         self,

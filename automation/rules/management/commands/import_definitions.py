@@ -26,6 +26,8 @@ class Command(BaseCommand):
             report = definitions.load(definition_files.read(content), rehearse=dry_run)
         except definitions.DefinitionError as error:
             raise CommandError("\n".join(["Nothing was imported.", *error.problems])) from error
+        if options["verbosity"] < 1:
+            return
         if dry_run:
             self.stdout.write("Nothing was imported; this is what would be:")
         for kind in sorted({*report.created, *report.changed}):

@@ -1,4 +1,4 @@
-"""Who hears the events of a generator, and where to go if nobody does."""
+"""Who hears the events of a group, and where to go if nobody does."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,8 +9,6 @@ from django.utils.http import urlencode
 from automation.events.dispatch import dotted_name, listeners
 from automation.events.groups import overlap
 from automation.events.models import Action
-from generators.models import Generator
-from generators.producing import group_pattern
 
 #: An action, with what kind it is and where its page is (empty on a site without one).
 Reached = tuple[str, Action, str]
@@ -52,10 +50,47 @@ def audiences(groups: Iterable[str]) -> list[Audience]:
     ]
 
 
-def reached(generator: Generator) -> list[Reached]:
-    """The actions that may hear the events of ``generator``."""
-    (audience,) = audiences([group_pattern(generator.group_template)])
-    return audience.actions
+@dataclass(frozen=True)
+class Whereto:
+    """Who hears the events that something would make: ``audiences`` of the groups of some
+    rows, and ``elsewhere``, actions that events of other rows may reach. ``for_all`` is there if
+    nobody hears several groups: what a single action could hear them by."""
+
+    audiences: list[Audience]
+    elsewhere: list[Reached]
+    for_all: Audience | None
+
+    @property
+    def is_nobody(self) -> bool:
+        return not self._actions and not self.listeners
+
+    @property
+    def is_asleep(self) -> bool:
+        """Whether there are actions, and none of them is active; code may listen."""
+        return bool(self._actions) and all_asleep(self._actions)
+
+    @property
+    def listeners(self) -> list[str]:
+        return list(dict.fromkeys(name for each in self.audiences for name in each.listeners))
+
+    @property
+    def _actions(self) -> list[Reached]:
+        return [each for heard in self.audiences for each in heard.actions] + self.elsewhere
+
+
+def whereto(pattern: str, groups: Iterable[str]) -> Whereto:
+    """Who hears ``groups``, those of the first rows of something that makes events whose groups
+    match ``pattern``, and whom the events of other rows may reach."""
+    found = list(dict.fromkeys(groups))
+    known = {audience.group: audience for audience in audiences([*found, pattern])}
+    heard = [known[group] for group in found] or [known[pattern]]
+    told = {action.pk for audience in heard for _kind, action, _url in audience.actions}
+    all_unheard = len(heard) > 1 and all(audience.is_nobody for audience in heard)
+    return Whereto(
+        heard,
+        [each for each in known[pattern].actions if each[1].pk not in told],
+        known[pattern] if "*" in pattern and all_unheard else None,
+    )
 
 
 def all_asleep(actions: Iterable[Reached]) -> bool:

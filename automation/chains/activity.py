@@ -1,0 +1,45 @@
+"""Where the runs of a chain are, and which ways they took lately, for pictures and lists."""
+
+import datetime
+from collections.abc import Iterable
+
+from django.db.models import Count
+
+from automation.chains.chain import Chain
+from automation.chains.runs import ChainRun, ChainStep
+
+DAYS = 30
+
+#: A way that was taken: transition, from, to.
+Taken = tuple[str, str, str]
+
+
+def in_states(chain: Chain) -> dict[str, int]:
+    """How many are on their way in each state that anybody is in, also in ones that the chain
+    does not have any more. One query, which reads an index."""
+    active = ChainRun.objects.on_their_way().filter(chain=chain).order_by()
+    return dict(active.values_list("state").annotate(number=Count("pk")))
+
+
+def on_their_way(chains: Iterable[Chain]) -> dict[int, int]:
+    """How many are on their way on each of ``chains``, by its primary key; one query."""
+    pks = [chain.pk for chain in chains]
+    active = ChainRun.objects.on_their_way().filter(chain__in=pks).order_by()
+    counts = dict(active.values_list("chain").annotate(number=Count("pk")))
+    return {pk: counts.get(pk, 0) for pk in pks}
+
+
+def ways_taken(chain: Chain, now: datetime.datetime, days: int = DAYS) -> dict[Taken, int]:
+    """How many took each way in the last ``days`` days, those whom a person moved among them
+    (their transition is empty)."""
+    since = now - datetime.timedelta(days=days)
+    taken = ChainStep.objects.filter(run__chain=chain, at__gt=since).order_by()
+    counted = taken.values_list("transition", "from_state", "to_state").annotate(n=Count("pk"))
+    return {(name, start, end): number for name, start, end, number in counted}
+
+
+def ended(chain: Chain, now: datetime.datetime, days: int = DAYS) -> dict[str, int]:
+    """How many ended with each outcome in the last ``days`` days."""
+    since = now - datetime.timedelta(days=days)
+    runs = ChainRun.objects.filter(chain=chain, ended_at__gt=since).order_by()
+    return dict(runs.values_list("outcome").annotate(number=Count("pk")))

@@ -1,0 +1,303 @@
+"""Advancing chains: runs whose time has come take their next step.
+
+A chunk of due runs of one chain is claimed, and then, in one transaction:
+
+1. the runs are locked that are still ours, and that the chain still wants to move;
+2. ``deciding`` finds out what becomes of each, with the same number of queries for any number;
+3. the events are recorded with all that they cause, the steps are written down, and the runs say
+   where they are now and when they are looked at next.
+
+All of it or nothing. A worker that dies leaves a claim that runs out; who takes over finds the runs
+as they were before. The key of an event names the run and the number of its step, so even a step
+that was taken twice would happen once.
+"""
+
+import datetime
+import logging
+import time
+import traceback
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db import InterfaceError, OperationalError, router, transaction
+from django.db.models import Exists, F, OuterRef, QuerySet
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from automation.chains import claiming, metrics
+from automation.chains.chain import MOST_FAILURES, Chain, State
+from automation.chains.checking import problems_of_ways, starts_itself
+from automation.chains.database_errors import is_busy, raise_if_gone
+from automation.chains.deciding import DEAD_END, Decision, Plan, decide
+from automation.chains.runs import ChainRun, ChainStep, key_is_taken, who
+from automation.events.inserting import insert_rows, update_rows
+from automation.events.models import EventRecord
+from automation.events.recording import Writer
+from automation.rules import plain
+from automation.rules.models import BrokenRule
+
+logger = logging.getLogger(__name__)
+
+#: For how long a worker goes on by default, in seconds.
+SECONDS = 120
+
+#: How often a chain is tried, one time after the other, when others were in the way.
+TRIES = 3
+
+# Some errors quote the statement that failed, with all its values.
+_ERROR_LENGTH = 2_000
+
+
+@dataclass
+class Advanced:
+    """What came of a stretch of work: how many runs were looked at, took a step, ended (by
+    outcome), could not because of an error; ``events``: how many were recorded."""
+
+    looked_at: int = 0
+    moved: int = 0
+    events: int = 0
+    ended: Counter[str] = field(default_factory=Counter)
+    #: Steps by the name of their transition.
+    steps: Counter[str] = field(default_factory=Counter)
+    error: str = ""
+    #: Whether there may be more to do.
+    unfinished: bool = False
+    #: Whether the error was only that others were in the way.
+    is_busy: bool = False
+
+    def add(self, other: "Advanced") -> None:
+        self.looked_at += other.looked_at
+        self.moved += other.moved
+        self.events += other.events
+        self.ended.update(other.ended)
+        self.steps.update(other.steps)
+        self.error = other.error or self.error
+
+
+def due_chains(now: datetime.datetime) -> QuerySet[Chain]:
+    """Armed chains with runs that are to be looked at. One statement, which reads the index of
+    what is due and none of those who sleep."""
+    due = ChainRun.objects.filter(chain=OuterRef("pk"), next_update__lte=now)
+    return Chain.objects.filter(Exists(due), state=State.ARMED).order_by("pk")
+
+
+def work(
+    now: datetime.datetime | None = None,
+    *,
+    chains: QuerySet[Chain] | None = None,
+    seconds: float = SECONDS,
+    on_full: Callable[[], Any] | None = None,
+    progress: Callable[[Chain, Advanced], Any] | None = None,
+) -> dict[Chain, Advanced]:
+    """Advance what is due at ``now`` (aware; None: at each moment as it comes), of ``chains`` or
+    all of them, chunk by chunk, until nothing is left or ``seconds`` are over. A chain that fails
+    stops no other one. Any number of workers at once share the work. ``on_full`` is called when a
+    whole chunk was there: another worker may help. Raises only when the database is gone."""
+    end = time.monotonic() + seconds
+    found: dict[Chain, Advanced] = {}
+    tried: Counter[int] = Counter()
+    ChainRun.objects.sweep()
+    while True:
+        failed = [pk for pk, tries in tried.items() if tries >= TRIES]
+        due = due_chains(now or timezone.now()).exclude(pk__in=failed)
+        if chains is not None:
+            due = due.filter(pk__in=chains.values("pk"))
+        claimed = 0
+        for chain in due:
+            done = advance(chain, now or timezone.now())
+            claimed += done.looked_at or done.is_busy
+            if done.error:
+                tried[chain.pk] += 1 if done.is_busy else TRIES
+                done.error = done.error if tried[chain.pk] >= TRIES else ""
+            total = found.setdefault(chain, Advanced())
+            total.add(done)
+            if progress is not None:
+                progress(chain, total)
+            if on_full is not None and done.looked_at >= claiming.CHUNK:
+                on_full()
+                on_full = None
+            if time.monotonic() > end:
+                total.unfinished = True
+                return found
+        if not claimed:
+            return found
+
+
+def advance(
+    chain: Chain,
+    now: datetime.datetime,
+    *,
+    runs: Any = None,
+    limit: int | None = None,
+    requested_by: Any = "",
+) -> Advanced:
+    """Look at one chunk of the runs of ``chain`` (or of ``runs``, some of them) that are due at
+    ``now``. Idempotent; safe from any number of processes. A rule that cannot be asked pauses
+    the chain with the reason, and so does what fails again and again."""
+    of_chain = (ChainRun.objects.all() if runs is None else runs).filter(chain=chain)
+    try:
+        claimed = of_chain.claim(now, limit)
+    except Exception as error:
+        return Advanced(error=note_failure(chain, error), is_busy=is_busy(error))
+    if not claimed:
+        return Advanced()
+    token = claimed[0].lease_token
+    try:
+        done = _advance_claimed(chain, token, now, requested_by)
+    except BrokenRule as error:
+        ChainRun.objects.give_back(token)
+        chain.pause(str(error))
+        return Advanced(looked_at=len(claimed), error=str(error))
+    except Exception as error:
+        _give_back(token)
+        said = note_failure(chain, error)
+        return Advanced(looked_at=len(claimed), error=said, is_busy=is_busy(error))
+    metrics.count_work(done.moved, done.ended)
+    if chain.failures:
+        Chain.objects.filter(pk=chain.pk).update(failures=0)
+    return done
+
+
+def advance_run(run: ChainRun, now: datetime.datetime, requested_by: Any = "") -> Advanced:
+    """Look at one run at ``now`` (aware) because somebody wants it, and let it take the step that
+    it may take: waits and conditions hold as ever. What it does is as ``advance`` says; nothing
+    if it is paused, has ended, or a worker has it at this moment."""
+    one = ChainRun.objects.filter(pk=run.pk)
+    one.wake(now)
+    chain = Chain.objects.filter(runs=run, state=State.ARMED).first()
+    if chain is None:
+        return Advanced()
+    return advance(chain, now, runs=one, requested_by=requested_by)
+
+
+def foresee(chain: Chain, now: datetime.datetime) -> Iterator[list[Decision]]:
+    """What would become of the due runs of ``chain``, chunk by chunk. Nothing is written. Raises
+    ``BrokenRule``."""
+    plan, last = Plan(chain), 0
+    due = ChainRun.objects.filter(chain=chain, next_update__lte=now).order_by("pk")
+    while some := list(due.filter(pk__gt=last)[: claiming.CHUNK]):
+        last = some[-1].pk
+        yield decide(plan, some, now)
+
+
+def _advance_claimed(
+    chain: Chain, token: uuid.UUID, now: datetime.datetime, requested_by: Any
+) -> Advanced:
+    with transaction.atomic(using=router.db_for_write(EventRecord)):
+        # As it stands now: somebody may have paused or changed it.
+        armed = Chain.objects.filter(pk=chain.pk, state=State.ARMED).first()
+        mine = ChainRun.objects.filter(lease_token=token).order_by("pk")
+        held = list(mine.select_for_update()) if armed else []
+        if armed is None or not held:
+            ChainRun.objects.give_back(token)
+            return Advanced()
+        plan = Plan(armed)
+        wrong = problems_of_ways(armed.all_states, plan.transitions)
+        if wrong := wrong or starts_itself(armed, plan.transitions):
+            raise BrokenRule(wrong[0])
+        decisions = decide(plan, held, now)
+        return _write(_with_keys_of_their_own(decisions, now), now, requested_by)
+
+
+def _with_keys_of_their_own(
+    decisions: Sequence[Decision], now: datetime.datetime
+) -> list[Decision]:
+    """``decisions``, but who would make an event whose key somebody else has taken stays where
+    they are and says so: it would not be recorded."""
+    keys = [each.event.key for each in decisions if each.event is not None]
+    known = EventRecord.objects.filter(key__in=keys) if keys else EventRecord.objects.none()
+    taken = set(known.values_list("key", flat=True))
+    return [
+        Decision(
+            each.run, next_update=now + DEAD_END, problems={"": [key_is_taken(each.event.key)]}
+        )
+        if each.event is not None and each.event.key in taken
+        else each
+        for each in decisions
+    ]
+
+
+def _write(decisions: Sequence[Decision], now: datetime.datetime, requested_by: Any) -> Advanced:
+    """Write down what was decided. The caller holds the runs, in a transaction."""
+    moved = [decision for decision in decisions if decision.transition is not None]
+    made = [decision.event for decision in moved if decision.event is not None]
+    events: dict[str, int] = {}
+    if made:
+        Writer(now=now, known_new=True).write(made)
+        keys = [event.key for event in made]
+        recorded = EventRecord.objects.filter(key__in=keys)
+        events = dict(recorded.values_list("key", "pk"))
+    if moved:
+        insert_rows(
+            ChainStep,
+            ("run_id", "from_state", "to_state", "transition", "event_id"),
+            [
+                (
+                    each.run.pk,
+                    each.run.state,
+                    each.state,
+                    str(each.transition),
+                    events.get(each.event.key) if each.event else None,
+                )
+                for each in moved
+            ],
+            {"at": now, "requested_by": who(requested_by), "note": ""},
+        )
+    update_rows(ChainRun, _COLUMNS, map(_values(now), decisions), _constants(now))
+    ended = Counter(str(each.outcome) for each in decisions if each.outcome)
+    steps = Counter(str(each.transition) for each in moved)
+    return Advanced(len(decisions), len(moved), len(events), ended, steps)
+
+
+_COLUMNS = (
+    "state", "entered_at", "steps", "next_update", "ended_at", "outcome", "problems",
+)  # fmt: skip
+
+
+def _values(now: datetime.datetime) -> Callable[[Decision], tuple[Any, ...]]:
+    def values(decision: Decision) -> tuple[Any, ...]:
+        run, moves = decision.run, decision.transition is not None
+        return (
+            run.pk,
+            decision.state,
+            now if moves else run.entered_at,
+            run.steps + moves,
+            decision.next_update,
+            now if decision.outcome else None,
+            str(decision.outcome),
+            plain.dumps(decision.problems),
+        )
+
+    return values
+
+
+def _constants(now: datetime.datetime) -> dict[str, Any]:
+    return {"looked_at": now, "lease_token": None, "lease_until": None, "deaths": 0}
+
+
+def _give_back(token: uuid.UUID) -> None:
+    """The database is locked or out of reach: if it stays so, the claim runs out."""
+    try:
+        ChainRun.objects.give_back(token)
+    except (OperationalError, InterfaceError):
+        logger.exception("Runs of a chain could not be given back; their claim runs out")
+
+
+def note_failure(chain: Chain, error: Exception) -> str:
+    """Count an error of the chain; one that fails again and again is paused. Nothing is counted
+    when only others were in the way. Raises ``error`` if the database is gone."""
+    raise_if_gone(error)
+    said = plain.text("".join(traceback.format_exception_only(error)).strip()[:_ERROR_LENGTH])
+    if is_busy(error):
+        logger.warning("The chain %s is tried again: %s", chain.slug, said)
+        return said
+    logger.error("The chain %s failed", chain.slug, exc_info=error)
+    Chain.objects.filter(pk=chain.pk).update(failures=F("failures") + 1)
+    chain.refresh_from_db(fields=["failures", "state"])
+    if chain.failures >= MOST_FAILURES and chain.state == State.ARMED:
+        reason = _("It failed again and again, the last time because: %(reason)s")
+        chain.pause(reason % {"reason": said})
+    return said

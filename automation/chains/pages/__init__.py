@@ -1,0 +1,1 @@
+"""What the pages of chains do and show."""

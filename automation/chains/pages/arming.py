@@ -1,0 +1,139 @@
+"""A chain is armed on a page that asks with numbers, paused, and given what it has not yet."""
+
+import datetime
+from typing import Any
+
+from django.contrib import admin, messages
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import transaction
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from automation.chains.chain import Chain, State
+from automation.chains.checking import steps_of
+from automation.chains.entering import candidates
+from automation.chains.forms import WhereToForm
+from automation.chains.pages.changes import to_chain
+from automation.chains.pages.facts import at_once, lines, on_their_way, rule_facts, unheard
+from automation.chains.runs import ChainRun
+from automation.chains.traffic import traffic
+from automation.chains.transitions import Entry, Goal
+from automation.chains.vanishing import move_all
+from automation.events.admin import is_number
+from automation.rules.counting import counted
+from automation.rules.databases import database
+from automation.rules.models import BrokenRule
+from automation.rules.views import linked
+
+SAMPLE = 5
+
+
+def arm(model_admin: admin.ModelAdmin, request: HttpRequest, pk: int) -> HttpResponse:
+    """Ask before arming: how many come in at once, who is on the way already, and who hears the
+    events of the steps. Whoever is in a state that is no more is asked about, too."""
+    chain = permitted(model_admin, request, pk)
+    if chain.state == State.ARMED:
+        messages.info(request, _("%(name)s is armed already.") % {"name": chain})
+        return to_chain(chain)
+    form = WhereToForm(chain, request.POST if request.method == "POST" else None)
+    if request.method == "POST" and form.is_valid():
+        return _arm(request, chain, form)
+    now = timezone.now()
+    in_words = lines(steps_of(chain))
+    context = {
+        **model_admin.admin_site.each_context(request),
+        "opts": model_admin.opts,
+        "chain": chain,
+        "title": _("Arm “%(name)s”?") % {"name": chain},
+        "form": form,
+        "problems": chain.problems(),
+        "warnings": [*chain.warnings(), *unheard(in_words)],
+        "lines": in_words,
+        "goal": rule_facts(chain, "goal"),
+    }
+    if not context["problems"]:
+        context |= _prospect(chain, now, asks=bool(form.fields))
+    return TemplateResponse(request, "admin/automation_chains/arm.html", context)
+
+
+def _arm(request: HttpRequest, chain: Chain, form: WhereToForm) -> HttpResponse:
+    now = timezone.now()
+    try:
+        with transaction.atomic(using=database()):
+            move_all(chain, form.answers, now, request.user)
+            chain.arm(now)
+    except ValidationError as error:
+        for message in error.messages:
+            messages.error(request, message)
+        return to_chain(chain)
+    _log(request, chain, "armed")
+    said = _("%(name)s is armed. The first ones come in within a minute.")
+    messages.success(request, said % {"name": chain})
+    return to_chain(chain)
+
+
+def pause(model_admin: admin.ModelAdmin, request: HttpRequest, pk: int) -> HttpResponse:
+    chain = permitted(model_admin, request, pk)
+    if request.method == "POST":
+        chain.pause()
+        _log(request, chain, "paused")
+        said = _("%(name)s is paused. Everybody stays where they are.")
+        messages.success(request, said % {"name": chain})
+    return to_chain(chain)
+
+
+def open_rule(
+    model_admin: admin.ModelAdmin, request: HttpRequest, pk: int, kind: str
+) -> HttpResponse:
+    """To the page of the entry or the goal of a chain, which is made if there is none yet."""
+    chain = permitted(model_admin, request, pk)
+    model: Any = {"entry": Entry, "goal": Goal}.get(kind)
+    if model is None:
+        raise Http404
+    if request.method != "POST":
+        return to_chain(chain)
+    rule = model.objects.filter(chain=chain).first() or model.objects.create(chain=chain)
+    return HttpResponseRedirect(reverse(f"admin:automation_chains_{kind}_change", args=[rule.pk]))
+
+
+def permitted(model_admin: admin.ModelAdmin, request: HttpRequest, pk: int) -> Chain:
+    """The chain, if whoever asks may change it."""
+    chain = Chain.objects.filter(pk=pk).first() if is_number(str(pk)) else None
+    if chain is None:
+        raise Http404
+    if not model_admin.has_change_permission(request, chain):
+        raise PermissionDenied
+    return chain
+
+
+def _prospect(chain: Chain, now: datetime.datetime, *, asks: bool) -> dict[str, Any]:
+    """What would happen at once if ``chain`` were armed now. ``asks``: whether somebody must be
+    put into another state."""
+    try:
+        rows = candidates(chain, now)
+        coming = counted(rows) if rows is not None else None
+        newest: Any = rows.order_by("-pk").values_list("pk", flat=True) if rows is not None else []
+        pks = list(newest[:SAMPLE])
+    except BrokenRule as error:
+        return {"problems": [str(error)]}
+    found = chain.source_or_error().model._default_manager.in_bulk(pks)
+    waiting = ChainRun.objects.filter(chain=chain).on_their_way().filter(is_paused=False)
+    entry = chain.entry_rule()
+    return {
+        "sentence": entry.sentence() if entry is not None else "",
+        "coming": coming,
+        "coming_number": (coming.number if coming is not None else 0) or 0,
+        "sample": [linked(row._meta, row.pk, str(row)) for pk in pks if (row := found.get(pk))],
+        "waiting": counted(waiting),
+        "on_their_way": on_their_way(chain, traffic(chain, now)),
+        "starts": list(chain.starts.all()),
+        "at_once": at_once(chain, chain.all_states) if asks else [],
+    }
+
+
+def _log(request: HttpRequest, chain: Chain, what: str) -> None:
+    LogEntry.objects.log_actions(request.user.pk or 0, [chain], CHANGE, what, single_object=True)

@@ -1,0 +1,1 @@
+"""The documents as code: their blocks, and a process in which they run."""

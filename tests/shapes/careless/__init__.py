@@ -1,0 +1,1 @@
+"""An app whose author forgot what can be forgotten."""
