@@ -59,6 +59,7 @@ class Migration(migrations.Migration):
                 ('started_at', models.DateTimeField(verbose_name='started')),
                 ('steps', models.PositiveIntegerField(db_default=0, default=0, verbose_name='steps')),
                 ('next_update', models.DateTimeField(blank=True, null=True, verbose_name='next look')),
+                ('not_before', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='not before')),
                 ('is_paused', models.BooleanField(db_default=False, default=False, verbose_name='paused')),
                 ('ended_at', models.DateTimeField(blank=True, null=True, verbose_name='ended')),
                 ('outcome', models.CharField(blank=True, choices=[('done', 'done'), ('goal', 'goal reached'), ('limit', 'time was over'), ('cancelled', 'ended by a person'), ('left', 'the row is gone')], db_default='', default='', max_length=10, verbose_name='outcome')),
@@ -76,6 +77,8 @@ class Migration(migrations.Migration):
                 'verbose_name': 'run of a chain',
                 'verbose_name_plural': 'on their way',
                 'ordering': ('-pk',),
+                'permissions': (('advance_run', 'Can have runs of chains looked at now'), ('decide_run', 'Can start, pause, move and end runs of chains')),
+                'default_permissions': ('view',),
             },
         ),
         migrations.CreateModel(
@@ -201,6 +204,10 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name='chainrun',
             index=models.Index(condition=models.Q(('next_update__isnull', False)), fields=['chain', 'next_update', 'id'], name='automation_run_due'),
+        ),
+        migrations.AddIndex(
+            model_name='chainrun',
+            index=models.Index(condition=models.Q(('next_update__isnull', False), models.Q(('chain_type', ''), _negated=True)), fields=['chain_type', 'next_update', 'id'], name='automation_code_run_due'),
         ),
         migrations.AddIndex(
             model_name='chainrun',
