@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from automation.events.admin import moment, state_badge
 from automation.events.models import Action
 from automation.rules.admin import RuleAdmin, RuleList, SourceFilter, in_words
+from automation.rules.bulk import clone, export, pause
 from automation.rules.fields import Kind
 from automation.rules.forms import SourceForm, TextWithSuggestions
 from automation.rules.models import BrokenRule
@@ -123,7 +124,7 @@ class GeneratorAdmin(RuleAdmin):
     panel_fields = (*MEANING_FIELDS, "time_zone")
     list_display = ("name", "sentence", "state_now", "next_run", "last_run", "activity")
     list_filter = ("state", SourceFilter, LastRunFilter)
-    actions = (bulk.run, bulk.pause, bulk.clone, bulk.export)
+    actions = (bulk.run, pause, clone, export)
     search_fields = ("name", "slug", "group_template")
     fieldsets = (
         (None, {"fields": ("name", "slug", "about", "shown_state")}),

@@ -144,6 +144,15 @@ def test_several_are_paused_at_once(admin_client: Any):
     assert list(states) == ["paused", "draft"]
 
 
+def test_nothing_is_paused_where_none_is_armed(admin_client: Any):
+    draft = shop.generator(armed=False)
+    assert told(do(admin_client, "pause", draft)) == [
+        "None of them is armed, so nothing was paused."
+    ]
+    assert Generator.objects.get(pk=draft.pk).state == "draft"
+    assert not LogEntry.objects.exists()
+
+
 def test_nothing_is_done_without_the_token_of_the_form(admin_user: Any):
     client = Client(enforce_csrf_checks=True)
     client.force_login(admin_user)

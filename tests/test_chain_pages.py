@@ -46,6 +46,13 @@ def items(response, path):
     return [" ".join(" ".join(each.itertext()).split()) for each in page.xpath(path)]
 
 
+def told_after(client, action, chain):
+    """What the list says when ``action`` was done with a chain that was ticked."""
+    url = reverse("admin:automation_chains_chain_changelist")
+    data = {"action": action, "_selected_action": [chain.pk]}
+    return [str(said) for said in client.post(url, data, follow=True).context["messages"]]
+
+
 def on_the_way(chain, **values):
     """A run of a cart of its own."""
     cart = shop.cart()
@@ -333,12 +340,20 @@ def test_a_chain_travels_between_sites(db):
 def test_a_clone_is_a_draft_with_everything_but_those_on_their_way(admin_client):
     chain = sequences.reminders(slug="carts")
     on_the_way(chain)
-    url = reverse("admin:automation_chains_chain_changelist")
-    admin_client.post(url, {"action": "clone", "_selected_action": [chain.pk]})
+    assert told_after(admin_client, "clone", chain) == ["1 copy is there as a draft."]
     copy = Chain.objects.get(slug="carts-copy")
     one, other = definitions.dump()["chains"]
     assert {**other, "slug": "carts", "name": chain.name} == one
     assert (copy.state, copy.runs.count()) == ("draft", 0)
+
+
+def test_it_is_paused_from_the_list_if_it_is_armed(admin_client):
+    chain = sequences.reminders()
+    assert told_after(admin_client, "pause", chain) == ["1 is paused."]
+    assert Chain.objects.get().state == "paused"
+    assert told_after(admin_client, "pause", chain) == [
+        "None of them is armed, so nothing was paused."
+    ]
 
 
 # Numbers of queries ---------------------------------------------------------------------------

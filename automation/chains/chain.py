@@ -219,6 +219,13 @@ class Chain(models.Model):
         self.state, self.state_reason, self.next_entry_at = State.PAUSED, reason, None
         self.save(update_fields=["state", "state_reason", "next_entry_at"])
 
+    def clone(self) -> "Chain":
+        """A saved draft with the same steps and rules under a name of its own, with nobody on it.
+        What starts it on events stays with the original."""
+        from automation.chains.copying import clone
+
+        return clone(self)
+
     def disarm(self) -> None:
         """Make it a draft again, without saving."""
         self.state, self.state_reason, self.next_entry_at = State.DRAFT, "", None

@@ -11,8 +11,7 @@ from automation.chains.transitions import Entry, Goal, Transition
 
 
 def clone(chain: Chain) -> Chain:
-    """A saved draft with the same steps and rules under a name of its own, with nobody on it. What
-    starts the chain on events stays with the original."""
+    """See ``Chain.clone``."""
     copy = Chain(
         name=_("%(name)s (copy)") % {"name": chain.name}, slug=_free_slug(f"{chain.slug}-copy")
     )

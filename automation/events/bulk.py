@@ -5,13 +5,12 @@ from typing import Any
 from django.contrib import admin, messages
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.utils.translation import gettext_lazy, ngettext
 
 from automation.events.actions import Action
 from automation.events.health.backlog import COUNTED
 from automation.events.outbox import State
-from automation.rules.definition_admin import export_response
 
 
 @admin.action(description=gettext_lazy("Switch on"), permissions=["change"])
@@ -53,9 +52,3 @@ def tell_waiting(request: HttpRequest, action: Action) -> None:
             count,
         )
         messages.warning(request, said % {"name": action, "count": count})
-
-
-@admin.action(description=gettext_lazy("Export"), permissions=["view"])
-def export(model_admin: Any, request: HttpRequest, chosen: QuerySet[Any]) -> HttpResponse:
-    """A file that can be imported elsewhere."""
-    return export_response(chosen)

@@ -9,7 +9,7 @@ from django.urls import path, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext_lazy as _
 
-from automation.events import bulk
+from automation.rules.bulk import export
 from automation.rules.definition_admin import Importable
 from mails.models import Layout, Mail, Snippet
 from mails.pages import designs
@@ -37,7 +37,7 @@ class LayoutAdmin(Importable):
     list_display = ("name", "is_default", "used_by")
     search_fields = ("name", "slug")
     prepopulated_fields = {"slug": ("name",)}
-    actions = (bulk.export,)
+    actions = (export,)
 
     def get_urls(self) -> list[Any]:
         frame = self.admin_site.admin_view(self.frame_view)
@@ -82,7 +82,7 @@ class SnippetAdmin(Importable):
     prepopulated_fields = {"slug": ("name",)}
     readonly_fields = ("put_in_by", "used_by")
     fields = ("name", "slug", "body", "put_in_by", "used_by")
-    actions = (bulk.export,)
+    actions = (export,)
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return self.fields if obj else ("name", "slug", "body")

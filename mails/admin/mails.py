@@ -17,6 +17,7 @@ from automation.events import bulk
 from automation.events.admin import state_badge
 from automation.events.event import GROUP_LENGTH
 from automation.events.groups import made_groups, producers
+from automation.rules.bulk import export
 from automation.rules.definition_admin import Importable
 from automation.rules.forms import TextWithSuggestions
 from mails import mailers
@@ -127,7 +128,7 @@ class MailAdmin(Importable):
     search_fields = ("name", "slug", "group", "subject")
     prepopulated_fields = {"slug": ("name",)}
     inlines = (VariantInline, AttachmentInline)
-    actions = (bulk.switch_on, bulk.switch_off, bulk.export)
+    actions = (bulk.switch_on, bulk.switch_off, export)
     fieldsets = (
         (None, {"fields": ("name", "slug", "group", "is_active")}),
         (_("What it says"), {"fields": ("subject", "preheader", "body")}),

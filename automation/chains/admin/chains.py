@@ -15,7 +15,6 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from automation.chains.activity import on_their_way
-from automation.chains.admin import bulk
 from automation.chains.chain import Chain, State
 from automation.chains.forms import ChainForm
 from automation.chains.pages import arming
@@ -25,6 +24,7 @@ from automation.chains.runs import ChainRun
 from automation.chains.vanishing import move_all, rename_all, rename_in_steps
 from automation.chains.wording import state_label
 from automation.events.admin import moment, state_badge
+from automation.rules import bulk
 from automation.rules.admin import SourceFilter, in_words
 from automation.rules.databases import database
 from automation.rules.definition_admin import Importable

@@ -15,6 +15,7 @@ from automation.events.delivery_admin import CauseFilter, DeliveryAdmin
 from automation.events.event import GROUP_LENGTH
 from automation.events.groups import made_groups, producers
 from automation.rules.admin import in_words
+from automation.rules.bulk import export
 from automation.rules.definition_admin import Importable
 from automation.rules.forms import TextWithSuggestions
 from automation.rules.views import linked
@@ -40,7 +41,7 @@ class StartChainAdmin(Importable):
     list_select_related = ("chain",)
     search_fields = ("name", "slug", "group")
     prepopulated_fields = {"slug": ("name",)}
-    actions = (bulk.switch_on, bulk.switch_off, bulk.export)
+    actions = (bulk.switch_on, bulk.switch_off, export)
     fieldsets = (
         (None, {"fields": ("name", "slug", "chain", "group", "is_active")}),
         (_("More"), {"classes": ("collapse",), "fields": ("expires_hours",)}),

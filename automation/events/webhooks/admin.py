@@ -24,6 +24,7 @@ from automation.events.outbox import State
 from automation.events.webhooks import addresses
 from automation.events.webhooks.pages import SEE_EVENTS, pages
 from automation.rules.admin import in_words
+from automation.rules.bulk import export
 from automation.rules.definition_admin import Importable
 from automation.rules.forms import TextWithSuggestions
 from automation.rules.views import linked
@@ -75,7 +76,7 @@ class WebhookAdmin(Importable):
     list_filter = ("is_active",)
     search_fields = ("name", "slug", "group", "url")
     prepopulated_fields = {"slug": ("name",)}
-    actions = (bulk.switch_on, bulk.switch_off, bulk.export)
+    actions = (bulk.switch_on, bulk.switch_off, export)
     readonly_fields = ("signed_with", "switched_off", "troubled")
 
     def get_queryset(self, request: HttpRequest) -> Any:
