@@ -12,12 +12,13 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import Any, Self
 
-from django.db import connections, models, router, transaction
+from django.db import models, router, transaction
 from django.db.models import Case, F, Q, Value, When
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from automation.chains.names import DONE, Outcome
+from automation.events.claims import locked
 from automation.rules import conf
 
 logger = logging.getLogger(__name__)
@@ -47,17 +48,10 @@ class ChainRunQuerySet(models.QuerySet[Any]):
         """
         token = uuid.uuid4()
         database = router.db_for_write(self.model)
-        features = connections[database].features
+        most = min(CHUNK, limit or CHUNK)
         with transaction.atomic(using=database):
             due = self.using(database).due(now)
-            if features.has_select_for_update_skip_locked:
-                of = ("self",) if features.has_select_for_update_of else ()
-                due = due.select_for_update(skip_locked=True, of=of)
-            deaths = due.values_list("deaths", flat=True).first()
-            if deaths is None:
-                return []
-            most = max(min(CHUNK, limit or CHUNK) // 10**deaths, 1)
-            chosen = list(due.filter(deaths=deaths).values_list("pk", flat=True)[:most])
+            chosen = locked(due, lambda deaths: max(most // 10**deaths, 1))
             self.model._base_manager.using(database).filter(pk__in=chosen, lease_until=None).update(
                 lease_token=token, lease_until=_lease()
             )

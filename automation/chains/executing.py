@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db import DatabaseError, connections, router, transaction
+from django.db import DatabaseError, router, transaction
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.formats import date_format
@@ -35,6 +35,7 @@ from automation.chains.code import (
 from automation.chains.names import DONE, Outcome
 from automation.chains.registry import Callback, CodeChain, code_chains, takes_time
 from automation.chains.runs import ChainRun, ChainStep, key_is_taken, who
+from automation.events.claims import unlocked
 from automation.events.models import EventRecord
 from automation.events.recording import Writer
 from automation.rules import conf
@@ -128,9 +129,7 @@ def _take(run: ChainRun) -> uuid.UUID:
     """Raises ``Locked`` instead of waiting for another process."""
     token, database = uuid.uuid4(), router.db_for_write(ChainRun)
     with transaction.atomic(using=database):
-        free = _free(run).using(database)
-        if connections[database].features.has_select_for_update_skip_locked:
-            free = free.select_for_update(skip_locked=True)
+        free = unlocked(_free(run).using(database))
         taken = bool(free.values_list("pk")) and _free(run).using(database).update(
             lease_token=token, lease_until=lease()
         )

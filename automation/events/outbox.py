@@ -19,11 +19,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from django.apps import apps
-from django.db import connections, models, router, transaction
+from django.db import models, router, transaction
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from automation.events import owned
+from automation.events.claims import locked
 from automation.events.event import stored_address
 from automation.events.inserting import insert_rows
 from automation.rules import conf
@@ -77,17 +78,9 @@ class DeliveryQuerySet(models.QuerySet[Any]):
         """
         token = uuid.uuid4()
         database = router.db_for_write(self.model)
-        features = connections[database].features
         with transaction.atomic(using=database):
             due = self.using(database).due(now)
-            if features.has_select_for_update_skip_locked:
-                of = ("self",) if features.has_select_for_update_of else ()
-                due = due.select_for_update(skip_locked=True, of=of)
-            deaths = due.values_list("deaths", flat=True).first()
-            if deaths is None:
-                return []
-            most = claim_size(deaths, limit)
-            chosen = list(due.filter(deaths=deaths).values_list("pk", flat=True)[:most])
+            chosen = locked(due, lambda deaths: claim_size(deaths, limit))
             self.model._base_manager.using(database).filter(
                 pk__in=chosen, state=State.QUEUED
             ).update(

@@ -13,8 +13,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import connections, models, transaction
+from django.db import models, transaction
 
+from automation.events.claims import unlocked
 from automation.rules import conf
 
 #: Rows that are changed in one transaction.
@@ -99,15 +100,11 @@ def steps(
     this one's turn stays as it is.
     """
     last: Any = None
-    features = connections[rows.db].features
     while True:
         with transaction.atomic(using=rows.db):
             # What was done before need not be passed over again.
             left = rows if last is None else rows.filter(**{f"{by}__gte": last})
-            if features.has_select_for_update_skip_locked:
-                of = ("self",) if features.has_select_for_update_of else ()
-                left = left.select_for_update(skip_locked=True, of=of)
-            chosen = list(left.order_by(by).values_list("pk", by)[:limit])
+            chosen = list(unlocked(left).order_by(by).values_list("pk", by)[:limit])
             if not chosen:
                 return
             last = chosen[-1][1]
