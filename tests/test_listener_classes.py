@@ -9,7 +9,8 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from automation.events import Event, Listener, dispatch, drain, listen, record, register
-from automation.events.dispatch import dotted_name, listeners
+from automation.events.declared import dotted_name
+from automation.events.dispatch import listeners
 from automation.events.models import ListenerCall
 from automation.events.registering import Registrable
 from tests.listening import listeners as theirs  # noqa: F401 - registers them here

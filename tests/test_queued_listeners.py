@@ -14,8 +14,9 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from automation.events import Event, dispatch, listen, record
+from automation.events.declared import dotted_name
 from automation.events.delivering import deliver
-from automation.events.dispatch import dotted_name, listeners
+from automation.events.dispatch import listeners
 from automation.events.listeners.courier import ListenerCourier
 from automation.events.models import EventRecord, ListenerCall
 from automation.events.tasks import ring_for_deliveries
@@ -251,6 +252,13 @@ def test_two_functions_of_one_name_are_not_both_queued(queued: None):
         listeners.registered("x", other, queue=True),
     ):
         raise AssertionError("it was registered")
+
+
+def test_a_queued_function_is_found_also_beside_a_partial_of_it(queued: None):
+    beside = partial(hear)
+    with listeners.registered("x", beside):
+        assert listeners.named(dotted_name(hear)) == hear
+    assert dotted_name(beside) == f"{__name__}.hear"
 
 
 # With a real cluster ----------------------------------------------------------------------

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from django.urls import NoReverseMatch, reverse
 from django.utils.http import urlencode
 
-from automation.events.dispatch import dotted_name, listeners
+from automation.events.declared import dotted_name
+from automation.events.dispatch import listeners
 from automation.events.groups import overlap
 from automation.events.models import Action
 

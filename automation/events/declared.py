@@ -31,7 +31,7 @@ def model_of(given: Any, who: str) -> type[Model]:
         )
     if model._meta.abstract:
         raise ImproperlyConfigured(
-            f"{who}: {dotted(model)} is abstract and has no rows. Name the models that derive "
+            f"{who}: {dotted_name(model)} is abstract and has no rows. Name the models that derive "
             "from it."
         )
     if model._meta.swapped:
@@ -76,9 +76,25 @@ def is_proxy_of(model: type[Model], other: type[Model]) -> bool:
 
 def is_asynchronous(function: Callable[..., Any]) -> bool:
     """Whether calling it gives something that somebody would have to wait for."""
-    called: Any = function if inspect.isroutine(function) else getattr(function, CALL)
-    both = (function, called)
-    return any(inspect.iscoroutinefunction(f) or inspect.isasyncgenfunction(f) for f in both)
+    called = _called(function)
+    return any(inspect.iscoroutinefunction(f) or inspect.isasyncgenfunction(f) for f in called)
+
+
+def why_never_run(listener: Callable[..., Any]) -> str:
+    """Why calling ``listener`` would do nothing; empty if it does something."""
+    if is_asynchronous(listener):
+        return (
+            "is asynchronous, and nobody would wait for it. Listen with a function that calls it "
+            "through asgiref.sync.async_to_sync."
+        )
+    if any(inspect.isgeneratorfunction(f) for f in _called(listener)):
+        return "is a generator: calling it runs nothing. Write it without yield."
+    return ""
+
+
+def _called(function: Callable[..., Any]) -> list[Any]:
+    """Whose code runs when ``function`` is called: its own, or that of an object's class."""
+    return [function] if inspect.isroutine(function) else [function, getattr(function, CALL)]
 
 
 def why_not_told(listener: Callable[..., Any], queued: bool) -> str:
@@ -106,7 +122,7 @@ def why_not_told(listener: Callable[..., Any], queued: bool) -> str:
     return ""
 
 
-def dotted(declared: Any) -> str:
+def dotted_name(declared: Any) -> str:
     """A function, a class or an object as developers find it."""
     if isinstance(declared, partial):
         declared = declared.func

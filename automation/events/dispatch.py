@@ -1,6 +1,5 @@
 """Listeners: what developers attach to event groups and names, in code."""
 
-import inspect
 import logging
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -9,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from automation.events import watching
-from automation.events.declared import why_not_told
+from automation.events.declared import dotted_name, why_never_run, why_not_told
 from automation.events.event import Event, name_of
 
 logger = logging.getLogger(__name__)
@@ -96,7 +95,7 @@ class Registry:
     def named(self, name: str) -> Callee | None:
         """The listener that is called ``name``, if there is just one. Only what code has
         registered is found: a name in the database runs nothing else."""
-        found = [each for each in _once(self._registrations) if dotted_name(each) == name]
+        found = [each for each in self._with_lasting_names() if dotted_name(each) == name]
         return found[0] if len(found) == 1 else None
 
     def can_be_found(self, listener: Callee) -> bool:
@@ -106,8 +105,10 @@ class Registry:
     @property
     def names(self) -> list[str]:
         """Of all that can be found by them, in the order of the alphabet."""
-        found = (each for each in _once(self._registrations) if has_lasting_name(each))
-        return sorted({dotted_name(each) for each in found})
+        return sorted({dotted_name(each) for each in self._with_lasting_names()})
+
+    def _with_lasting_names(self) -> list[Callee]:
+        return [each for each in _once(self._registrations) if has_lasting_name(each)]
 
     def __iter__(self) -> Iterator[Registration]:
         return iter(self._registrations)
@@ -125,9 +126,12 @@ class Registry:
     def _make_sure_of_no_twin(self, listener: Callee, queue: bool) -> None:
         """The cluster finds a queued listener by its name: no other can have it, also none that
         is called at once."""
+        if not has_lasting_name(listener):
+            return
         name = dotted_name(listener)
         others = (r for r in self._registrations if r.listener != listener)
-        if any(dotted_name(r.listener) == name for r in others if queue or r.queued):
+        twins = (r for r in others if queue or r.queued)
+        if any(dotted_name(r.listener) == name and has_lasting_name(r.listener) for r in twins):
             raise ValueError(
                 f"There are two listeners called {name}, and one of them is queued: the cluster "
                 "could not tell them apart. Rename one."
@@ -172,25 +176,6 @@ def _once(registrations: Iterable[Registration]) -> list[Callee]:
         if registration.listener not in found:
             found.append(registration.listener)
     return found
-
-
-def why_never_run(listener: Callee) -> str:
-    """Why calling ``listener`` would do nothing; empty if it does something."""
-    for function in (listener, getattr(listener, "__call__", None)):  # noqa: B004 - for its code
-        if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
-            return (
-                "is asynchronous, and nobody would wait for it. Listen with a function that "
-                "calls it through asgiref.sync.async_to_sync."
-            )
-        if inspect.isgeneratorfunction(function):
-            return "is a generator: calling it runs nothing. Write it without yield."
-    return ""
-
-
-def dotted_name(listener: Callee) -> str:
-    """A listener as developers find it: the module and the name of the function or class."""
-    name = getattr(listener, "__qualname__", None) or type(listener).__qualname__
-    return f"{listener.__module__}.{name}"
 
 
 def has_lasting_name(listener: Callee) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar, overload
 from django.utils import timezone
 
 from automation.events import delivering
-from automation.events.dispatch import why_never_run
+from automation.events.declared import why_never_run
 from automation.events.models import ListenerCall
 from automation.events.outbox import State
 

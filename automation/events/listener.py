@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.core.exceptions import ImproperlyConfigured
 
-from automation.events.declared import why_not_told
-from automation.events.dispatch import Pattern, listeners, why_never_run
+from automation.events.declared import why_never_run, why_not_told
+from automation.events.dispatch import Pattern, listeners
 from automation.events.event import Event
 from automation.events.registering import Registrable
 

@@ -18,7 +18,7 @@ from django.db.models.query import ModelIterable
 from django.db.models.signals import post_save
 
 from automation.events.declared import (
-    dotted,
+    dotted_name,
     is_asynchronous,
     is_proxy_of,
     model_of,
@@ -46,7 +46,7 @@ class ModelSource:
     rows: QuerySet[Any] | None = None
 
     def __str__(self) -> str:
-        return dotted(self.function)
+        return dotted_name(self.function)
 
     def all_rows(self) -> QuerySet[Any]:
         """What ``process_sources`` looks at, in the database of the events. Raises
@@ -166,8 +166,8 @@ def register_model_source(
         raise TypeError(f"register_model_source: {source!r} cannot be called.")
     if is_asynchronous(source):
         raise TypeError(
-            f"register_model_source: {dotted(source)} is asynchronous, and nobody would wait for "
-            "it. Make it a plain function."
+            f"register_model_source: {dotted_name(source)} is asynchronous, and nobody would wait "
+            "for it. Make it a plain function."
         )
     found = model_of(model, "register_model_source")
     if rows is not None:

@@ -9,7 +9,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import router
 from django.db.models import Model
 
-from automation.events.declared import dotted, is_asynchronous, is_proxy_of, nearest, unharmed
+from automation.events.declared import dotted_name, is_asynchronous, is_proxy_of, nearest, unharmed
 from automation.events.dispatch import listeners
 from automation.events.event import Event
 from automation.events.model_signals import (
@@ -61,7 +61,7 @@ class Observer(Registrable):
         models = cls._models()
         overridden = [name for name in HAPPENINGS if getattr(cls, name) is not _of_base(name)]
         if not overridden:
-            raise ImproperlyConfigured(f"{dotted(cls)} has none of the methods {_names(cls)}")
+            raise ImproperlyConfigured(f"{dotted_name(cls)} has none of the methods {_names(cls)}")
         observer = cls.made()
         methods = [ObserverMethod(observer, name) for name in overridden]
         for method in methods:
@@ -88,10 +88,10 @@ class Observer(Registrable):
         several = [given] if isinstance(given, str | type) else given
         if not isinstance(several, Sequence | set | frozenset) or not several:
             raise ImproperlyConfigured(
-                f"{dotted(cls)}: write what it observes, such as observes = Order or "
+                f"{dotted_name(cls)}: write what it observes, such as observes = Order or "
                 'observes = ["shop.Order"].'
             )
-        models = list(dict.fromkeys(model_for_signals(each, dotted(cls)) for each in several))
+        models = list(dict.fromkeys(model_for_signals(each, dotted_name(cls)) for each in several))
         # Rows of a proxy are rows of its model: it hears of them once.
         return [m for m in models if not any(is_proxy_of(m, other) for other in models)]
 
@@ -120,7 +120,7 @@ class ObserverMethod:
         return hash(self._identity)
 
     def __repr__(self) -> str:
-        return f"<{dotted(self)}>"
+        return f"<{dotted_name(self)}>"
 
     @property
     def _identity(self) -> tuple[type[Observer], str]:
@@ -134,12 +134,12 @@ class ObserverMethod:
         """Raise ``ImproperlyConfigured`` if it could never be called."""
         if is_asynchronous(self.method):
             raise ImproperlyConfigured(
-                f"{dotted(self)} is asynchronous, and nobody would wait for it. Call what is "
+                f"{dotted_name(self)} is asynchronous, and nobody would wait for it. Call what is "
                 "asynchronous through asgiref.sync.async_to_sync."
             )
         if not _takes_event_and_row(self.method):
             raise ImproperlyConfigured(
-                f"{dotted(self)} is called with the event and the row: write "
+                f"{dotted_name(self)} is called with the event and the row: write "
                 f"def {self.name}(self, event, instance)."
             )
 

@@ -18,14 +18,8 @@ from django.db import router, transaction
 from django.utils import timezone
 
 from automation.events import bell, watching
-from automation.events.declared import unharmed
-from automation.events.dispatch import (
-    Answer,
-    call_listeners,
-    dotted_name,
-    listened_groups,
-    listeners,
-)
+from automation.events.declared import dotted_name, unharmed
+from automation.events.dispatch import Answer, call_listeners, listened_groups, listeners
 from automation.events.erasing import erased
 from automation.events.event import Event, stored_event, stored_text
 from automation.events.inserting import insert_rows

@@ -11,7 +11,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db.models.signals import ModelSignal
 from django.dispatch import Signal
 
-from automation.events.declared import dotted, is_asynchronous, model_of
+from automation.events.declared import dotted_name, is_asynchronous, model_of
 from automation.events.dispatch import Answer, dispatch
 from automation.events.event import Event, name_of
 
@@ -52,7 +52,7 @@ class SignalConnection:
             return dispatch(happening, sender=sender, **kwargs)
         except Exception:
             made_by = self.hook or self.event
-            named = made_by if isinstance(made_by, str) else dotted(made_by)
+            named = made_by if isinstance(made_by, str) else dotted_name(made_by)
             logger.exception("A signal made no event: %s failed", named)
             return []
 
@@ -76,9 +76,9 @@ def _made(event: type[Event], arguments: dict[str, Any]) -> Event:
         inspect.signature(event).bind(**arguments)
     except TypeError as error:
         raise TypeError(
-            f"{dotted(event)} cannot be made of what the signal sent ({', '.join(arguments)}): "
-            f"{error}. Let its __init__ take that, with **kwargs for the rest, or give a hook "
-            "that makes it."
+            f"{dotted_name(event)} cannot be made of what the signal sent "
+            f"({', '.join(arguments)}): {error}. Let its __init__ take that, with **kwargs for "
+            "the rest, or give a hook that makes it."
         ) from error
     return event(**arguments)
 
@@ -136,11 +136,11 @@ def _validate_hook(hook: Any) -> None:
         raise TypeError(f"from_signal: the hook {hook!r} cannot be called.")
     if is_asynchronous(hook):
         raise TypeError(
-            f"from_signal: {dotted(hook)} is asynchronous, and nobody would wait for it."
+            f"from_signal: {dotted_name(hook)} is asynchronous, and nobody would wait for it."
         )
     parameters = inspect.signature(hook).parameters.values()
     if not any(each.kind is each.VAR_KEYWORD for each in parameters):
         raise TypeError(
-            f"from_signal: {dotted(hook)} must accept what signals send, also what they will send "
-            "one day: write def hook(sender, **kwargs)."
+            f"from_signal: {dotted_name(hook)} must accept what signals send, also what they will "
+            "send one day: write def hook(sender, **kwargs)."
         )

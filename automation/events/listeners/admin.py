@@ -10,8 +10,9 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy as _
 
 from automation.events.admin import moment, state_badge
+from automation.events.declared import dotted_name
 from automation.events.delivery_admin import CauseFilter, DeliveryAdmin, StateFilter
-from automation.events.dispatch import dotted_name, listeners
+from automation.events.dispatch import listeners
 from automation.events.models import ListenerCall
 from automation.events.outbox import State
 from automation.rules.views import linked

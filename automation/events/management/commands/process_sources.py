@@ -11,8 +11,7 @@ from django.core.exceptions import (
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db.models import Model, Q
 
-from automation.events.declared import model_of, nearest
-from automation.events.dispatch import dotted_name
+from automation.events.declared import dotted_name, model_of, nearest
 from automation.events.listeners.calls import reason
 from automation.events.model_sources import model_sources
 from automation.events.processing import HOW_TO_REGISTER, Processed, process_sources
