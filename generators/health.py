@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from automation.events import schedule
 from automation.events.health import Examination, Finding, Level, examinations
+from automation.events.health.way import Stage, way
 from automation.rules.models import BrokenRule
 from generators.activity import newest_run
 from generators.models import Generator, Run, RunState, State
@@ -140,3 +141,5 @@ def register() -> None:
         Examination("rules", gettext_lazy("Rules"), app, _rules),
     ):
         examinations.register(examination)
+    does = gettext_lazy("find the rows that you mean, such as carts left for two days.")
+    way.register(Stage(10, gettext_lazy("Generators"), does))

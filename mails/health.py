@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from automation.events.health import Examination, Finding, Level, examinations, words
+from automation.events.health.way import Stage, way
 from mails import accounts, mailers, parts
 from mails.accounts import Account
 from mails.mail import Mail
@@ -134,3 +135,7 @@ def register() -> None:
         Examination("mails", gettext_lazy("Mails"), app, _mails),
     ):  # fmt: skip
         examinations.register(examination)
+    does = gettext_lazy("say what is sent for events of a group.")
+    way.register(Stage(40, gettext_lazy("Mails"), does))
+    does = gettext_lazy("are what went out, to whom, and what did not.")
+    way.register(Stage(50, gettext_lazy("Messages"), does))

@@ -4,6 +4,7 @@ import datetime
 import re
 from html import unescape
 
+import lxml.html
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.urls import reverse
@@ -18,6 +19,7 @@ from automation.events.schedule import TICK_NAME
 from generators.models import Generator
 from mails.models import Message
 from tests import shop
+from tests.processes import start_manage
 from tests.test_admin_queries import grows
 from tests.test_health import messages
 
@@ -100,6 +102,36 @@ def test_who_may_not_see_what_is_wrong_is_not_told_that_all_is_well(client):
         "you may not open, something is wrong. Tell somebody who looks after this site. "
         "What you cannot put right yourself, whoever runs this site can."
     )
+
+
+def test_it_tells_the_way_of_a_row_to_a_message(admin_client):
+    page = lxml.html.fromstring(admin_client.get(reverse("admin:index")).content.decode())
+    stages = [
+        " ".join(each.text_content().split()) for each in page.xpath("//ol[@class='the-way']/li")
+    ]
+    assert stages == [
+        "Generators find the rows that you mean, such as carts left for two days.",
+        "Chains take them through steps over time, such as a reminder and then a voucher.",
+        "Events are recorded, once for each of them.",
+        "Mails say what is sent for events of a group.",
+        "Messages are what went out, to whom, and what did not.",
+    ]
+
+
+def test_the_way_knows_the_apps_that_are_installed(tmp_path):
+    (tmp_path / "without_chains.py").write_text(
+        "from automation.settings import *\n"
+        "INSTALLED_APPS = [app for app in INSTALLED_APPS if app != 'automation.chains']\n"
+    )
+    program = (
+        "from automation.events.health.way import way; print([str(each.name) for each in way])"
+    )
+    process = start_manage(
+        *("shell", "--no-imports", "--settings", "without_chains", "--command", program),
+        PYTHONPATH=str(tmp_path),
+    )
+    output, errors = process.communicate(timeout=60)
+    assert output == "['Generators', 'Events', 'Mails', 'Messages']\n", errors
 
 
 @pytest.mark.parametrize("permissions", [(), ("view_user",)])

@@ -12,6 +12,7 @@ from automation.chains.registry import code_chains
 from automation.chains.runs import ChainRun
 from automation.events import schedule
 from automation.events.health import Examination, Finding, Level, examinations
+from automation.events.health.way import Stage, way
 
 #: A run that is due for longer is late.
 LATE = datetime.timedelta(minutes=10)
@@ -116,3 +117,5 @@ def register() -> None:
     examinations.register(
         Examination("code_chains", gettext_lazy("Chains in code"), "automation_chains", _in_code)
     )
+    does = gettext_lazy("take them through steps over time, such as a reminder and then a voucher.")
+    way.register(Stage(20, gettext_lazy("Chains"), does))

@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy
 
 from automation.events import schedule
 from automation.events.health import Examination, Finding, Level, examinations
+from automation.events.health.way import Stage, way
 from automation.events.outbox import Delivery, State, delivery_models
 
 DAY = datetime.timedelta(days=1)
@@ -197,3 +198,5 @@ def register() -> None:
             "backlog", gettext_lazy("What waits"), "automation_events", _examine, cheap=True
         )
     )
+    does = gettext_lazy("are recorded, once for each of them.")
+    way.register(Stage(30, gettext_lazy("Events"), does))

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from automation.events.health import Finding, Level, examinations, examine, worst
+from automation.events.health.way import Stage, way
 from automation.events.schedule import signs_of_life
 
 
@@ -25,12 +26,14 @@ class Figures:
 
 @dataclass(frozen=True)
 class Panel:
-    """``silence``: since the cluster's last sign of life. ``troubles``: the worst first."""
+    """``silence``: since the cluster's last sign of life. ``troubles``: the worst first. ``way``:
+    from the row to the message."""
 
     level: Level
     silence: datetime.timedelta | None
     figures: list[Figures] = field(default_factory=list)
     troubles: list[Finding] = field(default_factory=list)
+    way: list[Stage] = field(default_factory=list)
 
     @property
     def headline(self) -> str:
@@ -77,7 +80,7 @@ def panel(request: HttpRequest, now: datetime.datetime) -> Panel | None:
     troubles.sort(key=lambda finding: -finding.level)
     beats = [beaten_at for _name, beaten_at in signs_of_life()]
     silence = now - max(beats) if beats else None
-    return Panel(worst(found), silence, list(_figures(seen)), troubles)
+    return Panel(worst(found), silence, list(_figures(seen)), troubles, list(way))
 
 
 def _figures(findings: Iterable[Finding]) -> Iterator[Figures]:
