@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
+import pytest
+
 from automation import chains
 from automation.chains import DONE, NEW, Transition
 from automation.chains.models import ChainRun
@@ -42,6 +44,14 @@ class AWeek(Step):
     days = 7
 
 
+class Back(Step):
+    final_state = "REMINDED"
+
+
+class BackLater(Back):
+    next_update = DAY
+
+
 class Complete(Step):
     final_state = DONE
 
@@ -66,6 +76,13 @@ def registered(transitions: Any = None, name: str = "carts", **options: Any) -> 
     with chains.registered():
         code_chains.remove(name)
         yield chains.register(name, transitions or CARTS, **options)
+
+
+@pytest.fixture(autouse=True)
+def carts() -> Iterator[None]:
+    """The chain "carts" is there for each test of a module that imports this."""
+    with registered():
+        yield
 
 
 def run(resources: Any = None, **values: Any) -> ChainRun:

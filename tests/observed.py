@@ -110,8 +110,17 @@ def registries() -> Iterator[None]:
         Registrable.registered.update(before)
 
 
-#: What ``Everything`` was told.
+#: What was told, by ``Everything`` or by a test's own listeners.
 heard: list[Any] = []
+
+
+@pytest.fixture(autouse=True)
+def fresh() -> Iterator[None]:
+    """For each test of a module that imports it: nothing is heard yet, and what the test
+    registers is gone after it."""
+    heard.clear()
+    with registries():
+        yield
 
 
 class Everything(Observer):

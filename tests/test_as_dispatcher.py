@@ -2,7 +2,6 @@
 
 import datetime
 import threading
-from collections.abc import Iterator
 
 import pytest
 from django.db import connections
@@ -13,16 +12,12 @@ from automation import chains
 from automation.chains import DONE, NEW, Transition
 from automation.chains.models import ChainResource, ChainRun, ChainStep
 from tests import coded
-from tests.coded import CART, DAY
+from tests.coded import CART, DAY, carts
 from tests.shop import NOW
 
+__all__ = ["carts"]
+
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def carts() -> Iterator[None]:
-    with coded.registered():
-        yield
 
 
 def test_transition_classes_have_a_final_state_say_errors_build_a_context_and_may_call_back():

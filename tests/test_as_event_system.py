@@ -6,7 +6,6 @@ Each test is a thing that people use it for: events as strings, listeners, obser
 import re
 import unittest
 import uuid
-from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -30,20 +29,11 @@ from automation.events import (
 from automation.events.dispatch import listeners
 from automation.events.models import ListenerCall
 from automation.events.testing import expect
-from tests.observed import Ticket, registries, tables
+from tests.observed import Ticket, fresh, heard, tables
 
-__all__ = ["tables"]
+__all__ = ["fresh", "tables"]
 
 pytestmark = [pytest.mark.django_db, pytest.mark.sqlite_only]
-
-heard: list[Any] = []
-
-
-@pytest.fixture(autouse=True)
-def fresh() -> Iterator[None]:
-    heard.clear()
-    with registries():
-        yield
 
 
 def new_product(**values: Any) -> Product:

@@ -28,17 +28,13 @@ from generators import Description, events_from, running
 from mails.models import Mail, Message
 from tests import shop
 from tests.forms import errors, filled
-from tests.observed import registries
+from tests.observed import fresh
+
+__all__ = ["fresh"]
 
 pytestmark = [pytest.mark.django_db, pytest.mark.sqlite_only]
 
 NOW = shop.NOW
-
-
-@pytest.fixture(autouse=True)
-def fresh() -> Iterator[None]:
-    with registries():
-        yield
 
 
 def of_customer(customer: Customer) -> Iterator[Event]:

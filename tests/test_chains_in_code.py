@@ -3,7 +3,6 @@
 import datetime
 import re
 import uuid
-from collections.abc import Iterator
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
@@ -13,27 +12,15 @@ from automation.chains import DONE, NEW, Transition
 from automation.chains.checks import check_chains_in_code
 from automation.chains.models import ChainResource, ChainRun
 from tests import coded, shop
-from tests.coded import CART, DAY, AWeek, Complete, Step, TwoDays
+from tests.coded import CART, DAY, AWeek, Back, BackLater, Complete, Step, TwoDays, carts
 from tests.shop import NOW
+
+__all__ = ["carts"]
 
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture(autouse=True)
-def carts() -> Iterator[None]:
-    with coded.registered():
-        yield
-
-
 # Declaring --------------------------------------------------------------------------------
-
-
-class Back(Step):
-    final_state = "REMINDED"
-
-
-class BackLater(Back):
-    next_update = DAY
 
 
 class Nowhere(Step):

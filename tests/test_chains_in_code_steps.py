@@ -3,7 +3,6 @@
 import datetime
 import threading
 import zoneinfo
-from collections.abc import Iterator
 from functools import cached_property
 
 import pytest
@@ -16,24 +15,12 @@ from automation.events import Event, record
 from automation.events.dispatch import listeners
 from automation.events.models import EventRecord
 from tests import coded, shop
-from tests.coded import CART, DAY, HOUR, AWeek, Complete, Step, TwoDays
+from tests.coded import CART, DAY, HOUR, AWeek, Back, BackLater, Complete, Step, TwoDays, carts
 from tests.shop import NOW
 
+__all__ = ["carts"]
+
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def carts() -> Iterator[None]:
-    with coded.registered():
-        yield
-
-
-class Back(Step):
-    final_state = "REMINDED"
-
-
-class BackLater(Back):
-    next_update = DAY
 
 
 class Telling(TwoDays):

@@ -1,7 +1,6 @@
 """Whether a row is created or updated, whatever its key is and however it is saved."""
 
 import uuid
-from collections.abc import Iterator
 
 import pytest
 from django.core.serializers.base import DeserializedObject
@@ -19,22 +18,14 @@ from tests.observed import (
     Ticket,
     VipTicket,
     follow,
+    fresh,
     happenings,
-    heard,
-    registries,
     tables,
 )
 
-__all__ = ["tables"]
+__all__ = ["fresh", "tables"]
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("tables")]
-
-
-@pytest.fixture(autouse=True)
-def fresh() -> Iterator[None]:
-    heard.clear()
-    with registries():
-        yield
 
 
 def statements(queries: CaptureQueriesContext) -> list[str]:

@@ -14,11 +14,12 @@ from automation.demo.models import Cart
 from automation.events import Event, from_signal, listen
 from automation.events.dispatch import listeners
 from tests import shop
-from tests.observed import registries
+from tests.observed import fresh, heard
+
+__all__ = ["fresh"]
 
 pytestmark = pytest.mark.sqlite_only
 
-heard: list[Any] = []
 opened = Signal()
 
 
@@ -43,16 +44,14 @@ class Renamed(Event):
 
 
 @pytest.fixture(autouse=True)
-def fresh() -> Iterator[None]:
-    heard.clear()
+def all_heard(fresh: None) -> Iterator[None]:
     opened.receivers.clear()
-    with registries():
 
-        @listen(re.compile("^(?!events::db)"))
-        def hear(event, *args, **kwargs):
-            heard.append((event.group, args, kwargs))
+    @listen(re.compile("^(?!events::db)"))
+    def hear(event, *args, **kwargs):
+        heard.append((event.group, args, kwargs))
 
-        yield
+    yield
     opened.receivers.clear()
 
 

@@ -16,17 +16,11 @@ from automation.events import Event, event, listen, register_model_source
 from automation.events.model_sources import model_sources
 from automation.events.models import EventRecord
 from tests import shop
-from tests.observed import Dated, Note, OldNote, registries, tables
+from tests.observed import Dated, Note, OldNote, fresh, tables
 
-__all__ = ["tables"]
+__all__ = ["fresh", "tables"]
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def fresh() -> Iterator[None]:
-    with registries():
-        yield
 
 
 def of_customer(customer: Customer) -> Iterator[Event]:

@@ -1,7 +1,6 @@
 """Observers: methods that are called when rows are created, updated and deleted."""
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -21,22 +20,15 @@ from tests.observed import (
     Note,
     Tag,
     follow,
+    fresh,
     happenings,
     heard,
-    registries,
     tables,
 )
 
-__all__ = ["tables"]
+__all__ = ["fresh", "tables"]
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("tables")]
-
-
-@pytest.fixture(autouse=True)
-def fresh() -> Iterator[None]:
-    heard.clear()
-    with registries():
-        yield
 
 
 # What happens to a row ----------------------------------------------------------------------

@@ -21,18 +21,14 @@ from automation.events import (
 )
 from automation.events.models import EventRecord
 from tests import shop
-from tests.observed import registries
+from tests.observed import fresh
 from tests.people import many, of_customer, people, recorded
+
+__all__ = ["fresh"]
 
 pytestmark = pytest.mark.django_db
 
 NOW = shop.NOW
-
-
-@pytest.fixture(autouse=True)
-def fresh(monkeypatch: Any) -> Iterator[None]:
-    with registries():
-        yield
 
 
 def counts(done: processing.Processed) -> tuple[int, int, int, int]:

@@ -1,6 +1,5 @@
 """``process_sources`` on the command line."""
 
-from collections.abc import Iterator
 from io import StringIO
 
 import pytest
@@ -10,16 +9,12 @@ from django.core.management.base import CommandError
 from automation.demo.models import Cart, Customer
 from automation.events import Event, event, process_sources, register_model_source
 from automation.events.dispatch import listeners
-from tests.observed import registries
+from tests.observed import fresh
 from tests.people import of_customer, people, recorded
 
+__all__ = ["fresh"]
+
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def fresh() -> Iterator[None]:
-    with registries():
-        yield
 
 
 def fragile(customer: Customer) -> list[Event]:
