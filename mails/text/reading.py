@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from html import unescape
 
 from mails.text.blocks import BREAK, LINK, Block
+from mails.text.folding import UNSEEN, folded
 from mails.text.tables import Table
+from mails.text.tags import attributes_of, is_hidden, number_of
 
 #: Lists and quotations that are nested deeper than this many characters are not indented
 #: further.
@@ -15,16 +17,9 @@ DEEPEST_INDENT = 24
 _RULE = "-" * 40
 #: A tag and the text that follows it.
 _TOKEN = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*)([^>]*)>([^<]*)")
-_ATTRIBUTE = re.compile(r'([a-z-]+)\s*=\s*(?:"([^"]*)"|\'([^\']*)\')')
-_MAY_HIDE = re.compile(r"display|visibility|font-size|max-height")
-_ZERO = re.compile(r"0[.0]*[a-z%]*")
 _HREF = re.compile(r'\bhref="([^"]*)"')
 _BUTTON = re.compile(r'\bclass="(?:[^"]*\s)?button["\s]')
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
-#: White space that is folded; a no-break space is not among it.
-_WHITE = re.compile(r"[ \t\n\r\f]+")
-#: What nobody sees, or should: soft hyphens, blanks without a width.
-_UNSEEN = str.maketrans("", "", "\xad\u200b\u2060\ufeff")
 
 _NO_END = frozenset({"br", "col", "hr", "img"})
 _HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
@@ -52,7 +47,7 @@ class _List:
     def marker(self, value: str) -> str:
         if not self.is_ordered:
             return "* "
-        number = _number(value, self.number)
+        number = number_of(value, self.number)
         self.number = number + 1
         if self.letters and 0 < number <= len(_LETTERS):
             return f"{self.letters[number - 1]}. "
@@ -94,7 +89,7 @@ class Reader:
             elif end:
                 if (finish := _END.get(name)) is not None:
                     finish(self)
-            elif "style=" in attributes and _is_hidden(attributes):
+            elif "style=" in attributes and is_hidden(attributes):
                 if name not in _NO_END:
                     hidden, depth = name, 1
                     continue
@@ -117,13 +112,13 @@ class Reader:
         pieces.clear()
         is_link, self._begins_with_link = self._begins_with_link, False
         if kind != "pre":
-            text = _folded(text)
+            text = folded(text)
             if not text:
                 return
             if is_link and kind == "p" and text.endswith(LINK) and text.count(LINK) == 2:
                 kind = "link"
         else:
-            text = text.translate(_UNSEEN)
+            text = text.translate(UNSEEN)
             if not text.strip():
                 return
         if self._indents:
@@ -174,7 +169,7 @@ class Reader:
         self._end_apart()
 
     def _begin_image(self, name: str, attributes: str) -> None:
-        if text := _folded(_attributes(attributes).get("alt", "")):
+        if text := folded(attributes_of(attributes).get("alt", "")):
             self._pieces.append(f"[{text}]")
         self._has_picture = True
 
@@ -200,7 +195,7 @@ class Reader:
             return
         (href, start, is_button), self._link = self._link, None
         pieces = self._pieces
-        shown = _folded("".join(pieces[start:]))
+        shown = folded("".join(pieces[start:]))
         # Blocks in a link have taken its text with them; the address still follows.
         if href and (shown or self._has_picture or len(pieces) < start):
             address = _address(href)
@@ -243,8 +238,8 @@ class Reader:
         listed = _List(is_nested=len(self._lists) > self._lists_around())
         self._apart = self._apart or not listed.is_nested
         if name == "ol":
-            found = _attributes(attributes)
-            listed.is_ordered, listed.number = True, _number(found.get("start", ""), 1)
+            found = attributes_of(attributes)
+            listed.is_ordered, listed.number = True, number_of(found.get("start", ""), 1)
             listed.letters = {"a": _LETTERS, "A": _LETTERS.upper()}.get(found.get("type", ""), "")
         self._lists.append(listed)
 
@@ -256,7 +251,7 @@ class Reader:
     def _begin_item(self, name: str, attributes: str) -> None:
         self._flush()
         listed = self._lists[-1] if self._lists else _List(is_nested=False)
-        marker = listed.marker(_attributes(attributes).get("value", "") if attributes else "")
+        marker = listed.marker(attributes_of(attributes).get("value", "") if attributes else "")
         indent = "" if listed.is_nested else "  "
         self._push(name, f"{indent}{marker}", indent + " " * len(marker))
 
@@ -360,50 +355,6 @@ _END: dict[str, Callable[[Reader], None]] = {
     "th": Reader._end_cell,
     "caption": Reader._end_caption,
 }
-
-
-def _attributes(written: str) -> dict[str, str]:
-    return {
-        name: unescape(double or single) for name, double, single in _ATTRIBUTE.findall(written)
-    }
-
-
-def _is_hidden(attributes: str) -> bool:
-    if not _MAY_HIDE.search(attributes):
-        return False
-    style: dict[str, str] = {}
-    for declaration in _attributes(attributes).get("style", "").lower().split(";"):
-        name, _colon, value = declaration.partition(":")
-        style[name.strip()] = value.partition("!")[0].strip()
-    return (
-        style.get("display") == "none"
-        or style.get("visibility") == "hidden"
-        or _ZERO.fullmatch(style.get("font-size", "")) is not None
-        or (
-            style.get("overflow") == "hidden"
-            and _ZERO.fullmatch(style.get("max-height", "")) is not None
-        )
-    )
-
-
-def _folded(text: str) -> str:
-    """White space as a browser shows it: runs as one blank, none at the ends of lines. Of
-    empty lines one stays, and none at the end."""
-    if BREAK not in text:
-        if text.isascii():
-            return " ".join(text.split())
-        return _WHITE.sub(" ", text.translate(_UNSEEN)).strip(" \xa0")
-    lines: list[str] = []
-    for line in text.split(BREAK):
-        if folded := _folded(line):
-            lines.append(folded)
-        elif lines and lines[-1]:
-            lines.append("")
-    return BREAK.join(lines).rstrip(BREAK)
-
-
-def _number(written: str, otherwise: int) -> int:
-    return int(written) if written.isdecimal() and len(written) < 6 else otherwise
 
 
 def _address(href: str) -> str:
