@@ -19,7 +19,7 @@ from automation.chains.models import (
     Transition,
 )
 from automation.events import delivering, event, groups, record, schedule
-from automation.events.erasing.traces import erase
+from automation.events.erasing.persons import erase
 from automation.events.health import examinations
 from automation.events.health.metrics import exposition
 from automation.events.housekeeping.chore import chores

@@ -17,7 +17,7 @@ from django.utils.crypto import salted_hmac
 from automation.events import Event, record
 from automation.events.deciding import DECISIONS, decide
 from automation.events.dispatch import listeners
-from automation.events.erasing import traces as erasing
+from automation.events.erasing import persons
 from automation.events.erasing.erased import (
     SALT,
     Erased,
@@ -45,7 +45,7 @@ ERASE = "admin:automation_events_eventrecord_erase"
 
 
 def erase(address: str = ANN) -> dict[str, int]:
-    found = erasing.together(erasing.erase(address, NOW))
+    found = persons.together(persons.erase(address, NOW))
     return {str(of_kind.label): of_kind.rows for of_kind in found if of_kind.rows}
 
 
@@ -215,7 +215,7 @@ def test_what_is_being_sent_is_left_and_told():
     shop.mail()
     event("first"), event("second")
     sending = Message.objects.claim(NOW, 1)[0]
-    found = erasing.together(erasing.erase(ANN, NOW))
+    found = persons.together(persons.erase(ANN, NOW))
     by_kind = {str(of_kind.label): (of_kind.rows, of_kind.held) for of_kind in found}
     assert (by_kind["messages"], by_kind["events"]) == ((1, 1), (1, 1))
     assert sending.hand_over(NOW, html="<p>Hello Ann</p>")
@@ -225,11 +225,11 @@ def test_what_is_being_sent_is_left_and_told():
 
 
 def test_it_goes_on_where_it_was_left(monkeypatch):
-    monkeypatch.setattr(erasing, "LIMIT", 2)
+    monkeypatch.setattr(persons, "LIMIT", 2)
     shop.mail()
     for number in range(5):
         event(str(number))
-    started = erasing.erase(ANN, NOW)
+    started = persons.erase(ANN, NOW)
     while next(started).rows == 0:
         pass
     started.close()
@@ -386,7 +386,7 @@ def test_the_command_counts_and_erases(caplog):
     assert EventRecord.objects.get().recipient == ""
     pseudonym = ErasedAddress.objects.get().pseudonym
     logged = [
-        entry.getMessage() for entry in caplog.records if entry.name.endswith("erasing.traces")
+        entry.getMessage() for entry in caplog.records if entry.name.endswith("erasing.persons")
     ]
     assert [line.partition(" was")[0] for line in logged] == [pseudonym]
     assert ANN not in caplog.text

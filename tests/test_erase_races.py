@@ -9,8 +9,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from automation.events import Event, record
-from automation.events.erasing import traces as erasing
-from automation.events.erasing import under_way
+from automation.events.erasing import persons, under_way
 from automation.events.erasing.erased import ErasedAddress
 from automation.events.models import EventRecord
 from mails.models import Message
@@ -54,7 +53,7 @@ def happen(key: str) -> None:
 
 
 def erase() -> dict[str, tuple[int, int]]:
-    found = erasing.together(erasing.erase(ANN, timezone.now()))
+    found = persons.together(persons.erase(ANN, timezone.now()))
     return {str(each.label): (each.rows, each.held) for each in found if each.rows or each.held}
 
 

@@ -6,7 +6,7 @@ import signal
 import pytest
 from django.utils import timezone
 
-from automation.events.erasing import traces as erasing
+from automation.events.erasing import persons
 from automation.events.housekeeping.pruning import prune_due
 from automation.events.models import ErasedAddress, EventRecord, Pruning
 from tests.processes import start_manage
@@ -22,7 +22,7 @@ import os, signal
 from django.conf import settings
 from django.db import connection
 from django.utils import timezone
-from automation.events.erasing import traces as erasing
+from automation.events.erasing import persons
 from automation.events.housekeeping import pruning
 settings.AUTOMATION = {"KEEP_DAYS": {"events": 30}}
 seen = []
@@ -100,9 +100,9 @@ def test_two_that_erase_at_once_disturb_nothing(events):
 
 
 def test_erasing_goes_on_after_a_kill(events):
-    killed(f"list(erasing.erase({ANN!r}, timezone.now()))", at=20)
+    killed(f"list(persons.erase({ANN!r}, timezone.now()))", at=20)
     assert 0 < full() < ROWS
     assert ErasedAddress.objects.count() == 1
-    erasing.together(erasing.erase(ANN, timezone.now()))
+    persons.together(persons.erase(ANN, timezone.now()))
     assert full() == 0
     assert not EventRecord.objects.filter(key__contains=ANN).exists()

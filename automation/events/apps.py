@@ -22,7 +22,7 @@ class EventsConfig(AppConfig):
         from automation.events.cluster import health as cluster_health
         from automation.events.cluster import pulse
         from automation.events.cluster.heartbeat import beat_with_tick
-        from automation.events.erasing.traces import register_traces
+        from automation.events.erasing.own_traces import register_traces
         from automation.events.event import OWN
         from automation.events.health import backlog, metrics
         from automation.events.health import checks as health_checks  # noqa: F401

@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from automation.events.erasing import traces as erasing
+from automation.events.erasing import persons
 from automation.events.erasing.erased import ErasedAddress, problem_of
 from automation.events.event import ADDRESS_LENGTH
 
@@ -52,7 +52,7 @@ def erase(model_admin: admin.ModelAdmin, request: HttpRequest) -> HttpResponse:
         address = form.cleaned_data["address"]
         if "confirmed" in request.POST and _carried_out(request, address):
             return HttpResponseRedirect(reverse("admin:automation_events_eventrecord_changelist"))
-        found = erasing.find(address)
+        found = persons.find(address)
     context = {
         **model_admin.admin_site.each_context(request),
         "opts": model_admin.opts,
@@ -68,13 +68,13 @@ def erase(model_admin: admin.ModelAdmin, request: HttpRequest) -> HttpResponse:
 def _carried_out(request: HttpRequest, address: str) -> bool:
     """Erase the person, and tell what came of it. False if there is something left to do."""
     end, steps, is_done = time.monotonic() + SECONDS, [], True
-    for step in erasing.erase(address, timezone.now()):
+    for step in persons.erase(address, timezone.now()):
         steps.append(step)
         if time.monotonic() > end:
             is_done = False
             break
-    found = erasing.together(steps)
-    erasing.log(address, found)
+    found = persons.together(steps)
+    persons.log(address, found)
     _log(request, address)
     if held := sum(of_kind.held for of_kind in found):
         said = ngettext(

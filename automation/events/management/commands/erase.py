@@ -4,9 +4,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
-from automation.events.erasing import traces as erasing
+from automation.events.erasing import persons
 from automation.events.erasing.erased import ErasedAddress, problem_of
-from automation.events.erasing.traces import Found
+from automation.events.erasing.persons import Found
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ class Command(BaseCommand):
         if allow:
             self._allow(address)
         elif dry_run:
-            self._tell(erasing.find(address))
+            self._tell(persons.find(address))
         else:
             if not yes:
                 self._ask(address)
@@ -46,7 +46,7 @@ class Command(BaseCommand):
         self.stdout.write("This person may be written to again.")
 
     def _ask(self, address: str) -> None:
-        self._tell(erasing.find(address))
+        self._tell(persons.find(address))
         try:
             answer = input(f"Erase {address}? What was erased does not come back. [yes/no] ")
         except EOFError:
@@ -55,9 +55,9 @@ class Command(BaseCommand):
             raise CommandError("Nothing was erased.")
 
     def _erase(self, address: str) -> None:
-        found = erasing.together(self._step_by_step(address))
+        found = persons.together(self._step_by_step(address))
         self._tell(found)
-        erasing.log(address, found)
+        persons.log(address, found)
         if held := sum(of_kind.held for of_kind in found):
             raise CommandError(
                 f"{held} rows are being sent at this moment. Run it again in a few minutes."
@@ -65,7 +65,7 @@ class Command(BaseCommand):
 
     def _step_by_step(self, address: str) -> Any:
         rows = 0
-        for step in erasing.erase(address, timezone.now()):
+        for step in persons.erase(address, timezone.now()):
             rows += step.rows
             if self.stdout.isatty():
                 self.stdout.write(f"{rows} rows", ending="\r")
