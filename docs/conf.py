@@ -43,7 +43,6 @@ exclude_patterns = [".*", "var", "build", "dist", "static", "templates", "tests"
 myst_heading_anchors = 4
 suppress_warnings = [
     "myst.header",  # a page may begin with what its title says
-    "ref.python",  # two classes may have the same short name: a courier's Answer, a listener's
 ]
 
 autodoc_member_order = "bysource"

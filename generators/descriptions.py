@@ -12,7 +12,7 @@ from django.db import models
 
 from automation.events.event import GROUP_LENGTH, Event, name_of
 from automation.rules import conditions as language
-from automation.rules.in_code import Line, nearest, read_line
+from automation.rules.in_code import Line, did_you_mean, read_line
 from automation.rules.rule import BrokenRule, Condition, validate_time_zone
 from automation.rules.sources import OutOfReach, Source, UnknownField, sources
 from automation.rules.templating import check
@@ -252,7 +252,7 @@ def _source(named: Any) -> Source:
         named = named._meta.label_lower
     if named not in known:
         raise ValidationError(
-            f"The source “{named}” is not registered." + nearest(str(named), known)
+            f"The source “{named}” is not registered." + did_you_mean(str(named), known)
         )
     return known[named]
 

@@ -19,7 +19,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from automation.events.delivering import (
-    Answer,
+    Accepted,
     Courier,
     Fail,
     Later,
@@ -127,7 +127,7 @@ class Post(Courier):
             note=_left_out(whom),
         )
 
-    def hand_over(self, delivery: Message, prepared: PreparedMessage) -> Answer:
+    def hand_over(self, delivery: Message, prepared: PreparedMessage) -> Accepted:
         line = prepared.line
         assert line is not None
         assert prepared.email is not None
@@ -143,7 +143,7 @@ class Post(Courier):
         line.works(prepared.sender, sent=1)
         note = " ".join(filter(None, (prepared.note, sent.note)))
         written = {"provider_id": sent.provider_id} if sent.provider_id else {}
-        return Answer(note, written)
+        return Accepted(note, written)
 
     def _built(
         self, delivery: Message, event: Event, by: Mailer, sender: str

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from automation.events import Event, delivering, record
 from automation.events.delivering import (
-    Answer,
+    Accepted,
     Courier,
     Fail,
     Later,
@@ -41,10 +41,10 @@ class Says(Courier):
         _say(self._prepare)
         return Prepared({"subject": "written with the intent"})
 
-    def hand_over(self, delivery: Message, prepared: Prepared) -> Answer:
+    def hand_over(self, delivery: Message, prepared: Prepared) -> Accepted:
         self.handed.append(Message.objects.get(pk=delivery.pk).subject)
         _say(self._hand_over)
-        return Answer("a note", {"text": "as answered"})
+        return Accepted("a note", {"text": "as answered"})
 
 
 def _say(what: Any) -> None:

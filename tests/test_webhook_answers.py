@@ -12,7 +12,7 @@ from django.utils import timezone
 from automation.events.models import Webhook, WebhookCall
 from automation.events.tasks import ring_for_deliveries
 from automation.events.webhooks.courier import asked_pause, said
-from automation.events.webhooks.posting import Answer
+from automation.events.webhooks.posting import Response
 from tests import shop
 from tests.processes import Cluster
 from tests.receiver import Receiver, saying
@@ -108,12 +108,12 @@ def test_a_busy_server_says_when_to_come_again_and_is_left_alone_until_then(rece
     ],
 )  # fmt: skip
 def test_a_pause_is_asked_for_in_seconds_or_as_a_moment(asked: str, pause: int | None):
-    found = asked_pause(Answer(429, "", 1, asked), NOW)
+    found = asked_pause(Response(429, "", 1, asked), NOW)
     assert found == (None if pause is None else datetime.timedelta(seconds=pause))
 
 
 def test_every_answer_has_words():
-    assert {said(Answer(status, "", 1))[:14] for status in range(300, 600)} == {"The answer is "}
+    assert {said(Response(status, "", 1))[:14] for status in range(300, 600)} == {"The answer is "}
 
 
 def test_a_server_out_of_reach_is_asked_once_for_all_its_calls(receiver: Receiver):

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from automation.chains.chain import State
 from automation.chains.entering import NotArmed, NotStarted, start
 from automation.chains.starting import ChainStart
-from automation.events.delivering import Answer, Courier, Fail, Later, Prepared, Skip, Wait
+from automation.events.delivering import Accepted, Courier, Fail, Later, Prepared, Skip, Wait
 from automation.events.outbox import Cause
 from automation.rules.models import BrokenRule
 
@@ -40,7 +40,7 @@ class StartCourier(Courier):
             raise Fail(said % {"found": about, "wanted": model._meta.label_lower}, Cause.ERROR)
         return Prepared()
 
-    def hand_over(self, delivery: ChainStart, prepared: Prepared) -> Answer:
+    def hand_over(self, delivery: ChainStart, prepared: Prepared) -> Accepted:
         now = timezone.now()
         try:
             run = start(delivery.start.chain, delivery.event.row_pk, now, event=delivery.event)
@@ -50,7 +50,7 @@ class StartCourier(Courier):
             raise Skip(str(error)) from error
         except DatabaseError as error:
             raise Later(str(error)) from error
-        return Answer(written={"run_id": run.pk})
+        return Accepted(written={"run_id": run.pk})
 
     def _wait(self, delivery: ChainStart, reason: str) -> None:
         now = timezone.now()

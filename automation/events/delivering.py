@@ -97,7 +97,7 @@ class Prepared:
 
 
 @dataclass
-class Answer:
+class Accepted:
     """The other side said yes. ``note``: what people should know all the same; ``written``:
     further columns."""
 
@@ -131,7 +131,7 @@ class Courier(ABC):
         delivery with what it says."""
 
     @abstractmethod
-    def hand_over(self, delivery: Any, prepared: Any) -> Answer:
+    def hand_over(self, delivery: Any, prepared: Any) -> Accepted:
         """Hand it over; the intent is written down. Any other exception than an ``Outcome``
         means that nobody knows what became of it."""
 
@@ -288,7 +288,7 @@ def _deliver_one(delivery: Delivery, courier: Courier) -> str:
     return _insist(partial(_settled, delivery, answer), delivery)
 
 
-def _answer(delivery: Delivery, courier: Courier, prepared: Prepared) -> Answer | Outcome:
+def _answer(delivery: Delivery, courier: Courier, prepared: Prepared) -> Accepted | Outcome:
     """What the other side made of it."""
     try:
         return courier.hand_over(delivery, prepared)
@@ -316,12 +316,12 @@ def _insist(settle: Callable[[], Any], delivery: Delivery) -> Any:
             time.sleep(0.5)
 
 
-def _settled(delivery: Delivery, outcome: Answer | Outcome) -> str:
+def _settled(delivery: Delivery, outcome: Accepted | Outcome) -> str:
     """Settle ``delivery`` by what its courier returned or raised."""
     if isinstance(outcome, Unknown) and delivery.REPEATABLE:
         outcome = Later(outcome.reason)
     match outcome:
-        case Answer():
+        case Accepted():
             note = plain.text(outcome.note)[:LONGEST_REASON]
             delivery.settle_sent(timezone.now(), note, **cleaned(outcome.written))
             return delivery.STATES.SENT

@@ -30,7 +30,7 @@ _TWO_VALUES = ("numbers", "days", "spans")
 def read_line(source: Source, line: Any) -> Condition:
     """The condition that ``line`` (see ``Line``) means for ``source``; one that is new is not
     saved. An operator may be written without its kind, ``"more"`` for ``"field.more"``. Raises
-    ``ValidationError``, which names what is nearest."""
+    ``ValidationError``, which names what is did_you_mean."""
     if isinstance(line, Condition):
         return line
     parts = _parts(line)
@@ -39,7 +39,7 @@ def read_line(source: Source, line: Any) -> Condition:
     if field not in offered:
         raise ValidationError(
             f"“{field}” is not a field of “{source.key}” that rules may ask about."
-            + nearest(str(field), offered)
+            + did_you_mean(str(field), offered)
         )
     name, operator = _operator(field, str(parts.pop("operator")), offered[field])
     joined_by = parts.pop("joined_by", AND)
@@ -59,7 +59,7 @@ def read_line(source: Source, line: Any) -> Condition:
         raise ValidationError(f"“{field}” “{name}” {value!r}: {said}") from error
 
 
-def nearest(written: str, known: Iterable[str]) -> str:
+def did_you_mean(written: str, known: Iterable[str]) -> str:
     """What to say behind a name that is not among those ``known``."""
     names = sorted(known)
     if near := difflib.get_close_matches(written, names, 1):
@@ -72,7 +72,7 @@ def _parts(line: Any) -> dict[str, Any]:
         known = [*_PARTS, *(name for kind in kinds_of_condition() for name in kind.FURTHER)]
         if unknown := [str(name) for name in line if name not in known]:
             raise ValidationError(
-                f"A condition has no “{unknown[0]}”." + nearest(unknown[0], known)
+                f"A condition has no “{unknown[0]}”." + did_you_mean(unknown[0], known)
             )
         parts = dict(line)
     elif isinstance(line, tuple | list) and len(line) <= len(_PARTS):
@@ -110,7 +110,7 @@ def _operator(field: str, written: str, known: Mapping[str, Operator]) -> tuple[
     short = {name.partition(".")[2] for name in known}
     raise ValidationError(
         f"“{field}” cannot be asked “{written}”."
-        + nearest(written, known if "." in written else short)
+        + did_you_mean(written, known if "." in written else short)
     )
 
 

@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from automation.events.declared import unharmed
-from automation.events.delivering import Answer, Courier, Fail, Later, Prepared, Wait
+from automation.events.delivering import Accepted, Courier, Fail, Later, Prepared, Wait
 from automation.events.dispatch import listeners
 from automation.events.listeners.calls import ListenerCall, reason
 from automation.events.outbox import Cause
@@ -38,7 +38,7 @@ class ListenerCourier(Courier):
             raise Wait(gone, now + PAUSE)
         raise Fail(gone, Cause.GONE)
 
-    def hand_over(self, delivery: ListenerCall, prepared: Prepared) -> Answer:
+    def hand_over(self, delivery: ListenerCall, prepared: Prepared) -> Accepted:
         listener = listeners.named(delivery.listener)
         assert listener is not None
         _hold(delivery)
@@ -50,7 +50,7 @@ class ListenerCourier(Courier):
             # All of them, also of the database: it is the listener's own affair what it does.
             logger.exception("The listener %s failed", delivery.listener)
             raise Later(reason(error)) from error
-        return Answer()
+        return Accepted()
 
 
 def _hold(delivery: ListenerCall) -> None:

@@ -16,7 +16,7 @@ from automation.events.outbox import Cause, back_off
 from automation.events.webhooks import addresses, payload
 from automation.events.webhooks.addresses import Target
 from automation.events.webhooks.calls import WebhookCall
-from automation.events.webhooks.posting import Answer, NoAnswer, post
+from automation.events.webhooks.posting import NoAnswer, Response, post
 from automation.events.webhooks.webhook import Webhook
 from automation.rules import conf
 
@@ -69,7 +69,7 @@ class WebhookCourier(Courier):
         }  # fmt: skip
         return _Ready(written, target=target, places=places)
 
-    def hand_over(self, delivery: WebhookCall, prepared: _Ready) -> delivering.Answer:
+    def hand_over(self, delivery: WebhookCall, prepared: _Ready) -> delivering.Accepted:
         now, webhook = timezone.now(), delivery.webhook
         try:
             body = prepared.written["body"].encode()
@@ -82,7 +82,7 @@ class WebhookCourier(Courier):
         written = _written(answer)
         if answer.is_yes:
             webhook.said_yes()
-            return delivering.Answer(written=written)
+            return delivering.Accepted(written=written)
         reason = said(answer)
         if answer.status == GONE:
             webhook.switch_off(_("The other side says that nothing is there any more (410)."))
@@ -97,7 +97,7 @@ class WebhookCourier(Courier):
         raise Later(reason, max(pause.total_seconds(), back_off(delivery.attempts)), **written)
 
 
-def said(answer: Answer) -> str:
+def said(answer: Response) -> str:
     """An answer that is no yes, in a sentence."""
     if 300 <= answer.status < 400:
         return _(
@@ -118,7 +118,7 @@ def said(answer: Answer) -> str:
     return _("The answer is %(status)d: %(words)s.") % {"status": answer.status, "words": words}
 
 
-def asked_pause(answer: Answer, now: datetime.datetime) -> datetime.timedelta | None:
+def asked_pause(answer: Response, now: datetime.datetime) -> datetime.timedelta | None:
     """The pause that an answer asks for with Retry-After, in seconds or as a moment; None if it
     asks for none that can be understood. At most a day."""
     asked = answer.retry_after.strip()
@@ -132,7 +132,7 @@ def asked_pause(answer: Answer, now: datetime.datetime) -> datetime.timedelta | 
     return max(min(pause, LONGEST_PAUSE), datetime.timedelta(0))
 
 
-def _written(answer: Answer) -> dict[str, Any]:
+def _written(answer: Response) -> dict[str, Any]:
     return {
         "status": answer.status,
         "answer": answer.text,

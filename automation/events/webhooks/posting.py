@@ -29,7 +29,7 @@ class NoAnswer(Exception):
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     """What the other side said: the status, the beginning of the text, and how long it took."""
 
     status: int
@@ -48,7 +48,7 @@ def post(
     body: bytes,
     headers: Mapping[str, str],
     seconds: float,
-) -> Answer:
+) -> Response:
     """Post ``body`` to ``target`` at the first of ``addresses`` that can be reached, within
     ``seconds`` for everything. Raises ``NoAnswer``."""
     begun = time.monotonic()
@@ -64,7 +64,7 @@ def post(
             raise NoAnswer(_why(error, seconds)) from error
         with closing(response):
             text = _beginning(response)
-        return Answer(
+        return Response(
             status=response.status,
             text=text,
             milliseconds=round((time.monotonic() - begun) * 1000),

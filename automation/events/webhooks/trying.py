@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from automation.events.webhooks import addresses, payload
 from automation.events.webhooks.courier import said
-from automation.events.webhooks.posting import Answer, NoAnswer, post
+from automation.events.webhooks.posting import NoAnswer, Response, post
 from automation.events.webhooks.samples import Sample
 from automation.events.webhooks.webhook import Webhook
 from automation.rules import conf
@@ -18,7 +18,7 @@ class Trial:
     other side said yes."""
 
     problem: str
-    answer: Answer | None = None
+    answer: Response | None = None
 
 
 def look(webhook: Webhook, sample: Sample, *, is_test: bool = False) -> str:
