@@ -15,7 +15,6 @@ from automation.events.models import EventRecord
 from generators import repeating, running
 from generators.models import Generator, Presence, Run
 from tests import shop
-from tests.processes import start_manage
 from tests.test_running import inserted
 
 pytestmark = pytest.mark.django_db
@@ -382,43 +381,3 @@ def test_the_database_makes_the_same_key_of_a_long_one():
     )
     found = rows.values("short", "long").get()
     assert found == {"short": stored_key(texts[0]), "long": stored_key(texts[1])}
-
-
-# Two processes --------------------------------------------------------------------------------
-
-# Both claim the generator, as if the first one's claim had run out while it was working.
-BOTH_RUN = """
-import time
-from django.conf import settings
-from django.utils import timezone
-from generators import running
-from generators.models import Generator
-settings.AUTOMATION = {{"RECORD_CHUNK": 50}}
-Generator.claim = Generator.renew_claim = lambda self: True
-generator = Generator.objects.get()
-while timezone.now().timestamp() < {start}:
-    time.sleep(0.001)
-outcome = running.run(generator, timezone.now())
-assert not outcome.error, outcome.error
-print(outcome.new)
-"""
-
-
-@pytest.mark.postgres
-@pytest.mark.slow
-@pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("repeat", ["after", "anew", "key"])
-def test_two_processes_at_once_make_each_event_once(repeat):
-    owner, old = shop.customer(), timezone.now() - 30 * DAY
-    Cart.objects.bulk_create(
-        Cart(customer=owner, created_at=old, updated_at=old) for _row in range(500)
-    )
-    generator = shop.generator(repeat=repeat, repeat_days=7, key_template="{{ cart.id }}")
-    before = new(generator, timezone.now() - 7 * DAY) if repeat == "after" else 0
-    script = BOTH_RUN.format(start=timezone.now().timestamp() + 4)
-    processes = [start_manage("shell", "-v0", "-c", script) for _process in range(2)]
-    outputs = [process.communicate(timeout=60) for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], outputs
-    assert sum(int(output.split()[-1]) for output, _error in outputs) == 500
-    assert EventRecord.objects.count() == before + 500
-    assert EventRecord.objects.values("row_pk").distinct().count() == 500
