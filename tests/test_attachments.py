@@ -14,7 +14,21 @@ from mails.delivery import send_test
 from mails.files import Attachment
 from tests import shop
 from tests.smtp import SmtpServer
-from tests.uploads import SVG, attach, deliver_to, event, image, pdf, picture, upload, zipped
+from tests.uploads import (
+    SVG,
+    attach,
+    counted_reads,
+    deliver_to,
+    event,
+    image,
+    no_other_files,
+    pdf,
+    picture,
+    upload,
+    zipped,
+)
+
+__all__ = ["counted_reads", "no_other_files"]
 
 pytestmark = pytest.mark.django_db
 
@@ -22,12 +36,6 @@ DOCX = zipped(word__document_xml=b"<w/>")
 ODT = "application/vnd.oasis.opendocument.text"
 DOCX_WITH_MACROS = zipped(word__document_xml=b"", word__vbaProject_bin=b"")
 ODT_WITH_MACROS = zipped(mimetype=ODT.encode(), content_xml=b"", Basic__x_xml=b"")
-
-
-@pytest.fixture(autouse=True)
-def no_other_files(settings, tmp_path):
-    settings.MEDIA_ROOT = tmp_path
-    storage.forget()
 
 
 def arrived(smtp_server: SmtpServer) -> list[tuple[str, str, bytes]]:
@@ -117,19 +125,12 @@ def test_a_name_arrives_as_it_was_given(smtp_server: SmtpServer, name):
     assert max(map(len, smtp_server.received[0].raw.split(b"\r\n"))) <= 998
 
 
-def test_an_attachment_is_read_once_for_a_batch(smtp_server: SmtpServer, monkeypatch):
+def test_an_attachment_is_read_once_for_a_batch(smtp_server: SmtpServer, counted_reads):
     made = attach(shop.mail(), pdf(), "a.pdf")
-    opened = []
-    really = default_storage.open
-
-    def noted(path, *args):
-        opened.append(path)
-        return really(path, *args)
-
-    monkeypatch.setattr(default_storage._wrapped, "open", noted)
+    counted_reads.clear()
     deliver_to(*(f"{name}@example.com" for name in "abcd"))
     assert len(smtp_server.received) == 4
-    assert opened == [f"mails/attachments/{made.digest}"]
+    assert counted_reads == [f"mails/attachments/{made.digest}"]
 
 
 def test_a_test_mail_has_its_attachments(smtp_server: SmtpServer):

@@ -9,15 +9,11 @@ from mails.content import File
 from mails.models import Mail
 from tests import shop
 from tests.forms import errors, filled
-from tests.uploads import SVG, attach, pdf, upload
+from tests.uploads import SVG, attach, no_other_files, pdf, upload
+
+__all__ = ["no_other_files"]
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def no_other_files(settings, tmp_path):
-    settings.MEDIA_ROOT = tmp_path
-    storage.forget()
 
 
 @pytest.fixture

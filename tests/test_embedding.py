@@ -17,29 +17,21 @@ from mails.models import Layout, Message, Snippet
 from tests import shop
 from tests.forms import filled
 from tests.smtp import SmtpServer
-from tests.uploads import BLUE, address, deliver_to, event, image, mail_with, picture
+from tests.uploads import (
+    BLUE,
+    address,
+    counted_reads,
+    deliver_to,
+    event,
+    image,
+    mail_with,
+    no_other_files,
+    picture,
+)
+
+__all__ = ["counted_reads", "no_other_files"]
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def no_other_files(settings, tmp_path):
-    settings.MEDIA_ROOT = tmp_path
-    storage.forget()
-
-
-@pytest.fixture
-def counted_reads(monkeypatch):
-    """The paths that are read from the disk, one for each time."""
-    opened = []
-    really = default_storage.open
-
-    def noted(path, *args):
-        opened.append(path)
-        return really(path, *args)
-
-    monkeypatch.setattr(default_storage._wrapped, "open", noted)
-    return opened
 
 
 # In a mail ----------------------------------------------------------------------------------

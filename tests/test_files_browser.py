@@ -6,19 +6,14 @@ import pytest
 from django.urls import reverse
 
 from automation.events import Event, record
-from mails import storage
 from mails.files import Picture
 from mails.models import Mail
 from tests import shop
-from tests.uploads import SVG, image, pdf, picture
+from tests.uploads import SVG, image, no_other_files, pdf, picture
+
+__all__ = ["no_other_files"]
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-
-
-@pytest.fixture(autouse=True)
-def no_other_files(settings, tmp_path):
-    settings.MEDIA_ROOT = tmp_path
-    storage.forget()
 
 
 def file(data: bytes, name: str) -> dict:

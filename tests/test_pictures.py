@@ -11,18 +11,14 @@ from mails import pictures, storage
 from mails.files import Picture
 from mails.models import Layout, Mail, Snippet, Variant
 from tests import shop
-from tests.uploads import SVG, address, event, image, mail_with, picture, upload
+from tests.uploads import SVG, address, event, image, mail_with, no_other_files, picture, upload
+
+__all__ = ["no_other_files"]
 
 pytestmark = pytest.mark.django_db
 
 UPLOAD = "/admin/mails/picture/upload/"
 CHOOSE = "/admin/mails/picture/choose/"
-
-
-@pytest.fixture(autouse=True)
-def no_other_files(settings, tmp_path):
-    settings.MEDIA_ROOT = tmp_path
-    storage.forget()
 
 
 def staff(client, *codenames):

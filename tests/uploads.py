@@ -2,15 +2,18 @@
 
 import io
 import zipfile
+from pathlib import Path
 from typing import Any
 
+import pytest
+from django.core.files.storage import default_storage
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 from PIL import Image
 
 from automation.events import Event, record
 from automation.events.delivering import work
-from mails import pictures
+from mails import pictures, storage
 from mails.files import Attachment, Picture
 from mails.models import Mail, Message
 from tests import shop
@@ -18,6 +21,27 @@ from tests import shop
 RED, BLUE = (200, 30, 40), (20, 40, 200)
 
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
+
+
+@pytest.fixture(autouse=True)
+def no_other_files(settings: Any, tmp_path: Path) -> None:
+    """Each test of a module that imports it begins without files."""
+    settings.MEDIA_ROOT = tmp_path
+    storage.forget()
+
+
+@pytest.fixture
+def counted_reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The paths that are read from the disk, one for each time."""
+    opened: list[str] = []
+    really = default_storage.open
+
+    def noted(path: str, *args: Any) -> Any:
+        opened.append(path)
+        return really(path, *args)
+
+    monkeypatch.setattr(default_storage._wrapped, "open", noted)
+    return opened
 
 
 def image(picture_format: str = "PNG", size=(30, 20), colour: Any = RED, **options: Any) -> bytes:
