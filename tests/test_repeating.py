@@ -54,6 +54,17 @@ def while_a_run_is_on_its_way(monkeypatch, do, *, before: bool) -> None:
     monkeypatch.setattr(running, "snapshots", then)
 
 
+def test_a_daily_event_comes_once_in_a_day_with_an_hour_twice():
+    zurich = zoneinfo.ZoneInfo("Europe/Zurich")
+    shop.cart(days_old=300)
+    generator = shop.generator(repeat="day", time_zone="Europe/Zurich")
+    seen = [
+        running.run(generator, datetime.datetime(2026, 10, 25, 2, 30, fold=fold, tzinfo=zurich)).new
+        for fold in (0, 1)
+    ]
+    assert seen == [1, 0]
+
+
 # Again after N days ---------------------------------------------------------------------------
 
 

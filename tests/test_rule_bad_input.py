@@ -4,9 +4,7 @@ Bad input gets an error at its field that says what to do, the same in the form 
 what only shows when a rule runs stops that row and nothing else.
 """
 
-import datetime
 import html
-import zoneinfo
 from typing import Any
 
 import pytest
@@ -19,7 +17,6 @@ from automation.rules import definitions
 from automation.rules.models import Condition, Segment
 from generators import running
 from generators.models import Generator, Run
-from generators.timing import next_runs
 from tests import shop
 from tests.forms import errors, filled
 
@@ -362,37 +359,6 @@ def test_nothing_where_a_value_is_asked_for_harms_nothing(line, matched):
     Cart.objects.create(customer=shop.customer(birthday=None))
     outcome = running.run(shop.generator(line), NOW)
     assert outcome == running.Outcome(looked_at=1, matched=matched, new=matched)
-
-
-# Clocks ---------------------------------------------------------------------------------------
-
-
-ZURICH = zoneinfo.ZoneInfo("Europe/Zurich")
-
-
-@pytest.mark.parametrize(
-    "trigger", [{"trigger": "daily", "at_time": datetime.time(2, 30)},
-                {"trigger": "cron", "cron": "30 2 * * *"},
-                {"trigger": "weekly", "weekday": 6, "at_time": datetime.time(2, 30)}],
-)  # fmt: skip
-@pytest.mark.parametrize(
-    ("day", "utc"), [((2026, 3, 29), "01:30"), ((2026, 10, 25), "00:30")], ids=["gap", "twice"]
-)
-def test_the_hour_that_does_not_exist_or_comes_twice_is_one_run(trigger, day, utc):
-    before = datetime.datetime(*day, 0, 0, tzinfo=ZURICH)
-    coming = next_runs(3, after=before, zone=ZURICH, **trigger)
-    that_day = [each for each in coming if each.astimezone(ZURICH).date() == before.date()]
-    assert [f"{each.astimezone(datetime.UTC):%H:%M}" for each in that_day] == [utc]
-
-
-def test_a_daily_event_comes_once_in_a_day_with_an_hour_twice():
-    shop.cart(days_old=300)
-    generator = shop.generator(repeat="day", time_zone="Europe/Zurich")
-    seen = [
-        running.run(generator, datetime.datetime(2026, 10, 25, 2, 30, fold=fold, tzinfo=ZURICH)).new
-        for fold in (0, 1)
-    ]
-    assert seen == [1, 0]
 
 
 @pytest.mark.parametrize(

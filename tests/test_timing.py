@@ -107,3 +107,18 @@ def test_what_is_no_cron_expression_is_refused_with_an_example(expression):
 def test_a_day_that_never_comes_is_refused():
     with pytest.raises(ValidationError, match="there is no such day"):
         validate_cron("0 0 30 2 *")
+
+
+@pytest.mark.parametrize(
+    "trigger", [{"trigger": "daily", "at_time": datetime.time(2, 30)},
+                {"trigger": "cron", "cron": "30 2 * * *"},
+                {"trigger": "weekly", "weekday": 6, "at_time": datetime.time(2, 30)}],
+)  # fmt: skip
+@pytest.mark.parametrize(
+    ("day", "utc"), [((2026, 3, 29), "01:30"), ((2026, 10, 25), "00:30")], ids=["gap", "twice"]
+)
+def test_the_hour_that_does_not_exist_or_comes_twice_is_one_run(trigger, day, utc):
+    before = datetime.datetime(*day, 0, 0, tzinfo=ZURICH)
+    coming = next_runs(3, after=before, zone=ZURICH, **trigger)
+    that_day = [each for each in coming if each.astimezone(ZURICH).date() == before.date()]
+    assert [f"{each.astimezone(datetime.UTC):%H:%M}" for each in that_day] == [utc]
