@@ -5,7 +5,8 @@ A chunk of due runs of one chain is claimed, and then, in one transaction:
 1. the runs are locked that are still ours, and that the chain still wants to move;
 2. ``deciding`` finds out what becomes of each, with the same number of queries for any number;
 3. the events are recorded with all that they cause, the steps are written down, and the runs say
-   where they are now and when they are looked at next.
+   where they are now and when they are looked at next;
+4. the chain is asked whether it is armed still. If not, nothing of all that has happened.
 
 All of it or nothing. A worker that dies leaves a claim that runs out; who takes over finds the runs
 as they were before. The key of an event names the run and the number of its step, so even a step
@@ -75,6 +76,10 @@ class Advanced:
         self.ended.update(other.ended)
         self.steps.update(other.steps)
         self.error = other.error or self.error
+
+
+class _Stopped(Exception):
+    """The chain was paused while its runs were looked at."""
 
 
 def due_chains(now: datetime.datetime) -> QuerySet[Chain]:
@@ -147,9 +152,12 @@ def advance(
     token = claimed[0].lease_token
     try:
         done = _advance_claimed(chain, token, now, requested_by)
+    except _Stopped:
+        _give_back(token)
+        return Advanced()
     except BrokenRule as error:
         ChainRun.objects.give_back(token)
-        chain.pause(str(error))
+        chain.stop(str(error))
         return Advanced(looked_at=len(claimed), error=str(error))
     except Exception as error:
         _give_back(token)
@@ -186,10 +194,12 @@ def foresee(chain: Chain, now: datetime.datetime) -> Iterator[list[Decision]]:
 def _advance_claimed(
     chain: Chain, token: uuid.UUID, now: datetime.datetime, requested_by: Any
 ) -> Advanced:
-    with transaction.atomic(using=router.db_for_write(EventRecord)):
+    database = router.db_for_write(EventRecord)
+    still = Chain.objects.using(database).filter(pk=chain.pk, state=State.ARMED)
+    with transaction.atomic(using=database):
         # As it stands now: somebody may have paused or changed it.
-        armed = Chain.objects.filter(pk=chain.pk, state=State.ARMED).first()
-        mine = ChainRun.objects.filter(lease_token=token).order_by("pk")
+        armed = still.first()
+        mine = ChainRun.objects.held(token).order_by("pk")
         held = list(mine.select_for_update()) if armed else []
         if armed is None or not held:
             ChainRun.objects.give_back(token)
@@ -199,7 +209,11 @@ def _advance_claimed(
         if wrong := wrong or starts_itself(armed, plan.transitions):
             raise BrokenRule(wrong[0])
         decisions = decide(plan, held, now)
-        return _write(_with_keys_of_their_own(decisions, now), now, requested_by)
+        done = _write(_with_keys_of_their_own(decisions, now), now, requested_by)
+        # Whatever changes a chain pauses it: so nothing of this was read half changed.
+        if not still.exists():
+            raise _Stopped
+        return done
 
 
 def _with_keys_of_their_own(
@@ -295,9 +309,9 @@ def note_failure(chain: Chain, error: Exception) -> str:
         logger.warning("The chain %s is tried again: %s", chain.slug, said)
         return said
     logger.error("The chain %s failed", chain.slug, exc_info=error)
-    Chain.objects.filter(pk=chain.pk).update(failures=F("failures") + 1)
-    chain.refresh_from_db(fields=["failures", "state"])
-    if chain.failures >= MOST_FAILURES and chain.state == State.ARMED:
+    counted = Chain.objects.filter(pk=chain.pk)
+    counted.update(failures=F("failures") + 1)
+    if counted.filter(failures__gte=MOST_FAILURES).exists():
         reason = _("It failed again and again, the last time because: %(reason)s")
-        chain.pause(reason % {"reason": said})
+        chain.stop(reason % {"reason": said})
     return said

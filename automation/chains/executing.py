@@ -191,7 +191,8 @@ def _stay(chain: CodeChain, found: Execution, token: uuid.UUID, wanted: Wanted) 
 def _move(chain: CodeChain, found: Execution, token: uuid.UUID, wanted: Wanted) -> Execution:
     run, transition = found.run, found.transition
     assert transition is not None
-    with transaction.atomic(using=router.db_for_write(EventRecord)):
+    database = router.db_for_write(EventRecord)
+    with transaction.atomic(using=database):
         _write(run, token, **_moved(chain, run, transition, wanted.now))
         event = transition.build_event()
         step = ChainStep.objects.create(
@@ -204,6 +205,12 @@ def _move(chain: CodeChain, found: Execution, token: uuid.UUID, wanted: Wanted) 
             event=_recorded(run, transition, event, wanted.now) if event else None,
         )
         _call_back(chain, transition, wanted)
+        if transaction.get_rollback(using=database):
+            raise ChainError(
+                _("Its callback kept an error of the database to itself, so nothing of this step "
+                  "could be written. Let it raise, or put transaction.atomic() around what may "
+                  "fail.")
+            )  # fmt: skip
     return Execution(run, run.state, found.from_state, transition, found.errors, step=step)
 
 

@@ -117,7 +117,7 @@ def _execute_one(
 ) -> None:
     if run.not_before is not None and run.not_before > now:
         # Somebody has woken it: it sleeps on.
-        ChainRun.objects.filter(lease_token=token).update(next_update=run.not_before)
+        ChainRun.objects.held(token).update(next_update=run.not_before)
         _give_back(token)
         return
     steps = run.steps
