@@ -16,7 +16,6 @@ that was taken twice would happen once.
 import datetime
 import logging
 import time
-import traceback
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -24,14 +23,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import InterfaceError, OperationalError, router, transaction
-from django.db.models import Exists, F, OuterRef, QuerySet
+from django.db.models import Exists, F, OuterRef, QuerySet, Value
+from django.db.models.functions import Least
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from automation.chains import claiming, metrics
 from automation.chains.chain import MOST_FAILURES, Chain, State
 from automation.chains.checking import problems_of_ways, starts_itself
-from automation.chains.database_errors import is_busy, raise_if_gone
+from automation.chains.database_errors import in_words, is_busy, raise_if_gone
 from automation.chains.deciding import DEAD_END, Decision, Plan, decide
 from automation.chains.runs import ChainRun, ChainStep, key_is_taken, who
 from automation.events.inserting import insert_rows, update_rows
@@ -47,9 +47,6 @@ SECONDS = 120
 
 #: How often a chain is tried, one time after the other, when others were in the way.
 TRIES = 3
-
-# Some errors quote the statement that failed, with all its values.
-_ERROR_LENGTH = 2_000
 
 
 @dataclass
@@ -160,7 +157,7 @@ def advance(
         chain.stop(str(error))
         return Advanced(looked_at=len(claimed), error=str(error))
     except Exception as error:
-        _give_back(token)
+        _set_aside(chain, token, claimed, error, now)
         said = note_failure(chain, error)
         return Advanced(looked_at=len(claimed), error=said, is_busy=is_busy(error))
     metrics.count_work(done.moved, done.ended)
@@ -300,11 +297,34 @@ def _give_back(token: uuid.UUID) -> None:
         logger.exception("Runs of a chain could not be given back; their claim runs out")
 
 
+def _set_aside(
+    chain: Chain,
+    token: uuid.UUID,
+    claimed: Sequence[ChainRun],
+    error: Exception,
+    now: datetime.datetime,
+) -> None:
+    """Let go of runs that failed together. One of them may be at fault, and the others are not to
+    wait for it: they are taken ever fewer at a time, and one that fails again by itself says why
+    and is looked at later."""
+    if is_busy(error):
+        _give_back(token)
+        return
+    values: dict[str, Any] = {"deaths": Least(F("deaths") + 1, Value(claiming.ALONE))}
+    if len(claimed) == 1 and claimed[0].deaths:
+        later = now + datetime.timedelta(minutes=chain.look_minutes)
+        values = {"problems": {"": [in_words(error)]}, "looked_at": now, "next_update": later}
+    try:
+        ChainRun.objects.held(token).change({**values, **claiming.FREE})
+    except (OperationalError, InterfaceError):
+        logger.exception("Runs of a chain could not be given back; their claim runs out")
+
+
 def note_failure(chain: Chain, error: Exception) -> str:
     """Count an error of the chain; one that fails again and again is paused. Nothing is counted
     when only others were in the way. Raises ``error`` if the database is gone."""
     raise_if_gone(error)
-    said = plain.text("".join(traceback.format_exception_only(error)).strip()[:_ERROR_LENGTH])
+    said = in_words(error)
     if is_busy(error):
         logger.warning("The chain %s is tried again: %s", chain.slug, said)
         return said

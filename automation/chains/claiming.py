@@ -28,7 +28,10 @@ CHUNK = 1_000
 #: A run is paused when so many workers died while they had it, the last ones nothing else.
 MOST_DEATHS = 6
 
-_FREE: dict[str, Any] = {"lease_token": None, "lease_until": None}
+#: After so many workers that died of it, or failed with it, a run is taken by itself.
+ALONE = 3
+
+FREE: dict[str, Any] = {"lease_token": None, "lease_until": None}
 
 
 class ChainRunQuerySet(models.QuerySet[Any]):
@@ -70,7 +73,7 @@ class ChainRunQuerySet(models.QuerySet[Any]):
 
     def give_back(self, token: uuid.UUID) -> int:
         """Let others have what was claimed with ``token``; nothing is wrong with it."""
-        return self.held(token).change(_FREE)
+        return self.held(token).change(FREE)
 
     def sweep(self) -> int:
         """Free what dead workers had; returns how many runs. One that its workers die of is
@@ -79,11 +82,11 @@ class ChainRunQuerySet(models.QuerySet[Any]):
         said = _("Each worker that had it died, %(count)d of them.") % {"count": MOST_DEATHS}
         stopped = {"is_paused": True, "next_update": None, "deaths": 0, "problems": {"": [said]}}
         killers = over.filter(deaths__gte=MOST_DEATHS - 1).change(
-            {**_FREE, **stopped}, skip_locked=True
+            {**FREE, **stopped}, skip_locked=True
         )
         if killers:
             logger.warning("%d runs of chains killed their workers and are paused", killers)
-        return killers + over.change({**_FREE, "deaths": F("deaths") + 1}, skip_locked=True)
+        return killers + over.change({**FREE, "deaths": F("deaths") + 1}, skip_locked=True)
 
     def wake(self, now: datetime.datetime) -> int:
         """Let those of these that sleep be looked at from ``now`` on."""
@@ -91,7 +94,7 @@ class ChainRunQuerySet(models.QuerySet[Any]):
 
     def look_anew(self, now: datetime.datetime) -> int:
         """Wake these, and take them from the workers that have them."""
-        self.filter(lease_until__isnull=False).change(_FREE)
+        self.filter(lease_until__isnull=False).change(FREE)
         return self.wake(now)
 
     def change(
@@ -122,19 +125,19 @@ class ChainRunQuerySet(models.QuerySet[Any]):
     def pause(self) -> int:
         """Leave these where they are until they are resumed. Returns how many it was for."""
         going = self.filter(ended_at=None, is_paused=False)
-        return going.change({"is_paused": True, "next_update": None, **_FREE})
+        return going.change({"is_paused": True, "next_update": None, **FREE})
 
     def resume(self, now: datetime.datetime) -> int:
         """Let paused ones go on; they are looked at from ``now`` on."""
         paused = self.filter(ended_at=None, is_paused=True)
         following = Case(When(_looked_at_by_the_cluster(), then=Value(now)), default=None)
         going = {"is_paused": False, "next_update": following, "deaths": 0, "problems": {}}
-        return paused.change({**going, **_FREE})
+        return paused.change({**going, **FREE})
 
     def cancel(self, now: datetime.datetime) -> int:
         """End these where they are. Returns for how many that was possible."""
         ended = {"ended_at": now, "outcome": Outcome.CANCELLED, "next_update": None}
-        return self.filter(ended_at=None).change({**ended, "is_paused": False, **_FREE})
+        return self.filter(ended_at=None).change({**ended, "is_paused": False, **FREE})
 
     def move(
         self, to_state: str, now: datetime.datetime, requested_by: Any = "", note: str = ""
@@ -167,7 +170,7 @@ class ChainRunQuerySet(models.QuerySet[Any]):
                 "problems": {},
                 "not_before": None,
             }
-            going.update(**changed, **_FREE, **over)
+            going.update(**changed, **FREE, **over)
             if not ends:
                 awake = going.filter(_looked_at_by_the_cluster(), is_paused=False)
                 awake.update(next_update=now)
