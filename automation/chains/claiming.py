@@ -89,8 +89,11 @@ class ChainRunQuerySet(models.QuerySet[Any]):
         return killers + over.change({**FREE, "deaths": F("deaths") + 1}, skip_locked=True)
 
     def wake(self, now: datetime.datetime) -> int:
-        """Let those of these that sleep be looked at from ``now`` on."""
-        return self.filter(next_update__gt=now).change({"next_update": now})
+        """Let those of these that sleep be looked at from ``now`` on, and those in code that began
+        before the cluster executed their chain."""
+        never = Q(next_update=None, ended_at=None, is_paused=False, chain=None)
+        asleep = Q(next_update__gt=now) | never & _looked_at_by_the_cluster()
+        return self.filter(asleep).change({"next_update": now})
 
     def look_anew(self, now: datetime.datetime) -> int:
         """Wake these, and take them from the workers that have them."""

@@ -176,14 +176,19 @@ def _decide(chain: CodeChain, run: ChainRun, wanted: Wanted, dry_run: bool = Fal
 
 def _stay(chain: CodeChain, found: Execution, token: uuid.UUID, wanted: Wanted) -> Execution:
     said = {name: list(why) or [_("It is not valid yet.")] for name, why in found.errors.items()}
-    every = chain.look_every
+    following = wanted.now + chain.look_every if chain.look_every is not None else None
+    not_before = found.run.not_before
+    if not_before is not None and not_before > wanted.now:  # it was looked at by force
+        following = not_before
+    else:
+        not_before = None
     _write(
         found.run,
         token,
         problems=said,
         looked_at=wanted.now,
-        not_before=None,
-        next_update=wanted.now + every if every is not None else None,
+        not_before=not_before,
+        next_update=following,
     )
     return found
 
