@@ -5,6 +5,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from django.core.exceptions import ValidationError
 from django.db import IntegrityError, OperationalError, connection, transaction
 
 from automation import chains
@@ -13,6 +14,7 @@ from automation.chains.chain import State
 from automation.chains.entering import NotArmed
 from automation.chains.models import Chain, ChainRun, ChainStep, Goal, Transition
 from automation.events.models import EventRecord
+from automation.rules import definitions
 from tests import coded, shop
 from tests.coded import DAY
 from tests.rivals import Rival, before, elsewhere, wait_until_somebody_waits_for_us
@@ -226,3 +228,23 @@ def test_a_callback_that_hides_an_error_of_the_database_takes_no_step():
     assert run.state == "NEW"
     run.refresh_from_db()
     assert (run.state, run.lease_token, run.history.count()) == ("NEW", None, 0)
+
+
+def test_code_arms_no_chain_that_somebody_would_be_lost_on():
+    of = chain(("Mail", ["NEW"], "MAILED", {}), ("Enough", ["MAILED"], "DONE", {"days": 3}))
+    of.start(shop.cart(), NOW)
+    advancing.work(NOW)
+    (data,) = definitions.dump(Chain.objects.all())["chains"]
+    first, second = data["transitions"]
+    renamed = [{**first, "to_state": "TOLD"}, {**second, "from_states": ["TOLD"]}]
+    definitions.load(
+        {"version": 1, "chains": [{**data, "states": ["TOLD"], "transitions": renamed}]}
+    )
+    of = Chain.objects.get()
+    said = "Some are in states that this chain has not (any more): MAILED. Move them to another one"
+    with pytest.raises(ValidationError) as refused:
+        of.arm(NOW)
+    assert refused.value.messages == [f"{said}, or end them."]
+    of.runs.move("TOLD", NOW)
+    of.arm(NOW)
+    assert Chain.objects.get().state == "armed"

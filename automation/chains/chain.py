@@ -209,7 +209,16 @@ class Chain(models.Model):
         is looked at anew: meanwhile a step may have become another one. Raises
         ``ValidationError`` with everything that is wrong with it."""
         self.full_clean()
-        if wrong := self.problems():
+        from automation.chains.vanishing import stranded
+
+        wrong = self.problems()
+        if not wrong and (lost := stranded(self)):
+            said = _(
+                "Some are in states that this chain has not (any more): %(states)s. Move them to "
+                "another one, or end them."
+            )
+            wrong = [said % {"states": ", ".join(lost)}]
+        if wrong:
             raise ValidationError(wrong)
         # First, and waiting for workers that began before it was changed: they undo what they do.
         self.runs.on_their_way().look_anew(now)
