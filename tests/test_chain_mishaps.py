@@ -2,7 +2,6 @@
 without end, and one chain stops no other."""
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -22,6 +21,7 @@ from automation.rules import definitions
 from automation.rules.definitions import DefinitionError
 from tests import shop
 from tests.coded import DAY
+from tests.rivals import wait_until_somebody_waits_for_us
 from tests.sequences import OPEN, Step, chain
 from tests.shop import NOW
 
@@ -148,23 +148,10 @@ def test_who_decides_about_many_waits_for_a_worker_and_does_not_lock_it_out():
     with transaction.atomic():
         ChainRun.objects.select_for_update().get(pk=first.pk)
         decider.start()
-        _wait_until_somebody_waits_for_us()
+        wait_until_somebody_waits_for_us()
         ChainRun.objects.select_for_update().get(pk=second.pk)
     decider.join()
     assert decided == [2]
-
-
-def _wait_until_somebody_waits_for_us() -> None:
-    for _try in range(500):
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT count(*) FROM pg_locks "
-                "WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid))"
-            )
-            if cursor.fetchone()[0]:
-                return
-        time.sleep(0.01)
-    raise AssertionError("Nobody waits.")
 
 
 # Others at the same moment ----------------------------------------------------------------

@@ -345,6 +345,24 @@ def test_a_run_that_may_not_go_on_is_not_moved_by_a_look(admin_client, change, s
     assert ChainStep.objects.count() == 0
 
 
+def test_looking_now_passes_over_no_wait_of_a_run_in_code(admin_client):
+    class Tomorrow(coded.Step):
+        final_state = "REMINDED"
+        next_update = DAY
+
+    class AtOnce(coded.Step):
+        final_state = "DONE"
+
+    with coded.registered({"NEW": [Tomorrow], "REMINDED": [AtOnce]}):
+        run = coded.run(now=ago(hours=2))
+        run.execute(now=ago(hours=1))
+        assert "is not to be looked at before" in words(admin_client.get(page_of(run, "look")))
+        (said,) = told(admin_client.post(page_of(run, "look"), follow=True))
+    assert "is not to be looked at before" in said
+    run.refresh_from_db()
+    assert run.state == "REMINDED"
+
+
 def test_a_run_in_code_is_executed_by_a_look(admin_client):
     with coded.registered():
         run = coded.run(now=ago(days=3))

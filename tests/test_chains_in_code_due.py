@@ -50,6 +50,18 @@ def test_runs_are_looked_at_every_so_often_until_they_move():
     }
 
 
+def test_runs_that_began_before_the_cluster_executed_their_chain_are_woken():
+    with coded.registered():
+        runs = [coded.run([("online_booking", str(number))]) for number in range(3)]
+        ChainRun.objects.filter(pk=runs[1].pk).pause()
+        ChainRun.objects.filter(pk=runs[2].pk).cancel(NOW)
+        assert ChainRun.objects.all().wake(NOW) == 0
+    assert looked_at(NOW + 2 * DAY) == {}
+    assert ChainRun.objects.filter(chain_type="carts").wake(NOW) == 1
+    assert looked_at(NOW + 2 * DAY) == {"carts": (2, 1, "")}
+    assert list(ChainStep.objects.values_list("run", flat=True)) == [runs[0].pk]
+
+
 def test_the_chains_own_callback_and_context_are_used():
     told = []
 

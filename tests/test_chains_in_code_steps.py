@@ -188,6 +188,18 @@ def test_what_is_not_due_is_executed_if_somebody_insists():
         assert run.execute({"complete": True}, now=NOW, force=True).state == DONE
 
 
+@pytest.mark.parametrize("options", [{}, {"look_every": HOUR}])
+def test_who_insists_and_finds_nothing_valid_shortens_no_wait(options):
+    with coded.registered({NEW: [BackLater], "REMINDED": [Complete]}, **options):
+        run = coded.run()
+        run.execute(now=NOW)
+        assert not run.execute(now=NOW + HOUR, force=True).moved
+        assert (run.not_before, run.next_update) == (NOW + DAY, NOW + DAY)
+        with pytest.raises(chains.NotDue):
+            run.execute({"complete": True}, now=NOW + 2 * HOUR)
+        assert run.execute({"complete": True}, now=NOW + DAY).state == DONE
+
+
 def test_who_took_over_from_one_that_is_too_slow_is_not_disturbed():
     class Slow(Back):
         def is_valid(self):

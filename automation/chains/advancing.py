@@ -5,7 +5,8 @@ A chunk of due runs of one chain is claimed, and then, in one transaction:
 1. the runs are locked that are still ours, and that the chain still wants to move;
 2. ``deciding`` finds out what becomes of each, with the same number of queries for any number;
 3. the events are recorded with all that they cause, the steps are written down, and the runs say
-   where they are now and when they are looked at next.
+   where they are now and when they are looked at next;
+4. the chain is asked whether it is armed still. If not, nothing of all that has happened.
 
 All of it or nothing. A worker that dies leaves a claim that runs out; who takes over finds the runs
 as they were before. The key of an event names the run and the number of its step, so even a step
@@ -15,7 +16,6 @@ that was taken twice would happen once.
 import datetime
 import logging
 import time
-import traceback
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -23,14 +23,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import InterfaceError, OperationalError, router, transaction
-from django.db.models import Exists, F, OuterRef, QuerySet
+from django.db.models import Exists, F, OuterRef, QuerySet, Value
+from django.db.models.functions import Least
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from automation.chains import claiming, metrics
 from automation.chains.chain import MOST_FAILURES, Chain, State
 from automation.chains.checking import problems_of_ways, starts_itself
-from automation.chains.database_errors import is_busy, raise_if_gone
+from automation.chains.database_errors import in_words, is_busy, raise_if_gone
 from automation.chains.deciding import DEAD_END, Decision, Plan, decide
 from automation.chains.runs import ChainRun, ChainStep, key_is_taken, who
 from automation.events.inserting import insert_rows, update_rows
@@ -46,9 +47,6 @@ SECONDS = 120
 
 #: How often a chain is tried, one time after the other, when others were in the way.
 TRIES = 3
-
-# Some errors quote the statement that failed, with all its values.
-_ERROR_LENGTH = 2_000
 
 
 @dataclass
@@ -75,6 +73,10 @@ class Advanced:
         self.ended.update(other.ended)
         self.steps.update(other.steps)
         self.error = other.error or self.error
+
+
+class _Stopped(Exception):
+    """The chain was paused while its runs were looked at."""
 
 
 def due_chains(now: datetime.datetime) -> QuerySet[Chain]:
@@ -147,12 +149,15 @@ def advance(
     token = claimed[0].lease_token
     try:
         done = _advance_claimed(chain, token, now, requested_by)
+    except _Stopped:
+        _give_back(token)
+        return Advanced()
     except BrokenRule as error:
         ChainRun.objects.give_back(token)
-        chain.pause(str(error))
+        chain.stop(str(error))
         return Advanced(looked_at=len(claimed), error=str(error))
     except Exception as error:
-        _give_back(token)
+        _set_aside(chain, token, claimed, error, now)
         said = note_failure(chain, error)
         return Advanced(looked_at=len(claimed), error=said, is_busy=is_busy(error))
     metrics.count_work(done.moved, done.ended)
@@ -186,10 +191,12 @@ def foresee(chain: Chain, now: datetime.datetime) -> Iterator[list[Decision]]:
 def _advance_claimed(
     chain: Chain, token: uuid.UUID, now: datetime.datetime, requested_by: Any
 ) -> Advanced:
-    with transaction.atomic(using=router.db_for_write(EventRecord)):
+    database = router.db_for_write(EventRecord)
+    still = Chain.objects.using(database).filter(pk=chain.pk, state=State.ARMED)
+    with transaction.atomic(using=database):
         # As it stands now: somebody may have paused or changed it.
-        armed = Chain.objects.filter(pk=chain.pk, state=State.ARMED).first()
-        mine = ChainRun.objects.filter(lease_token=token).order_by("pk")
+        armed = still.first()
+        mine = ChainRun.objects.held(token).order_by("pk")
         held = list(mine.select_for_update()) if armed else []
         if armed is None or not held:
             ChainRun.objects.give_back(token)
@@ -199,7 +206,11 @@ def _advance_claimed(
         if wrong := wrong or starts_itself(armed, plan.transitions):
             raise BrokenRule(wrong[0])
         decisions = decide(plan, held, now)
-        return _write(_with_keys_of_their_own(decisions, now), now, requested_by)
+        done = _write(_with_keys_of_their_own(decisions, now), now, requested_by)
+        # Whatever changes a chain pauses it: so nothing of this was read half changed.
+        if not still.exists():
+            raise _Stopped
+        return done
 
 
 def _with_keys_of_their_own(
@@ -286,18 +297,41 @@ def _give_back(token: uuid.UUID) -> None:
         logger.exception("Runs of a chain could not be given back; their claim runs out")
 
 
+def _set_aside(
+    chain: Chain,
+    token: uuid.UUID,
+    claimed: Sequence[ChainRun],
+    error: Exception,
+    now: datetime.datetime,
+) -> None:
+    """Let go of runs that failed together. One of them may be at fault, and the others are not to
+    wait for it: they are taken ever fewer at a time, and one that fails again by itself says why
+    and is looked at later."""
+    if is_busy(error):
+        _give_back(token)
+        return
+    values: dict[str, Any] = {"deaths": Least(F("deaths") + 1, Value(claiming.ALONE))}
+    if len(claimed) == 1 and claimed[0].deaths:
+        later = now + datetime.timedelta(minutes=chain.look_minutes)
+        values = {"problems": {"": [in_words(error)]}, "looked_at": now, "next_update": later}
+    try:
+        ChainRun.objects.held(token).change({**values, **claiming.FREE})
+    except (OperationalError, InterfaceError):
+        logger.exception("Runs of a chain could not be given back; their claim runs out")
+
+
 def note_failure(chain: Chain, error: Exception) -> str:
     """Count an error of the chain; one that fails again and again is paused. Nothing is counted
     when only others were in the way. Raises ``error`` if the database is gone."""
     raise_if_gone(error)
-    said = plain.text("".join(traceback.format_exception_only(error)).strip()[:_ERROR_LENGTH])
+    said = in_words(error)
     if is_busy(error):
         logger.warning("The chain %s is tried again: %s", chain.slug, said)
         return said
     logger.error("The chain %s failed", chain.slug, exc_info=error)
-    Chain.objects.filter(pk=chain.pk).update(failures=F("failures") + 1)
-    chain.refresh_from_db(fields=["failures", "state"])
-    if chain.failures >= MOST_FAILURES and chain.state == State.ARMED:
+    counted = Chain.objects.filter(pk=chain.pk)
+    counted.update(failures=F("failures") + 1)
+    if counted.filter(failures__gte=MOST_FAILURES).exists():
         reason = _("It failed again and again, the last time because: %(reason)s")
-        chain.pause(reason % {"reason": said})
+        chain.stop(reason % {"reason": said})
     return said

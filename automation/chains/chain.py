@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 #: A chain whose runs cannot be looked at so often, one time after the other, is paused.
 MOST_FAILURES = 10
 
+_LIFE = ("state", "state_reason", "next_entry_at")
+
 
 class State(models.TextChoices):
     DRAFT = "draft", gettext_lazy("draft")
@@ -207,17 +209,33 @@ class Chain(models.Model):
         is looked at anew: meanwhile a step may have become another one. Raises
         ``ValidationError`` with everything that is wrong with it."""
         self.full_clean()
-        if wrong := self.problems():
+        from automation.chains.vanishing import stranded
+
+        wrong = self.problems()
+        if not wrong and (lost := stranded(self)):
+            said = _(
+                "Some are in states that this chain has not (any more): %(states)s. Move them to "
+                "another one, or end them."
+            )
+            wrong = [said % {"states": ", ".join(lost)}]
+        if wrong:
             raise ValidationError(wrong)
+        # First, and waiting for workers that began before it was changed: they undo what they do.
+        self.runs.on_their_way().look_anew(now)
         self.state, self.state_reason, self.next_entry_at = State.ARMED, "", now
-        self.failures = 0
-        self.save(update_fields=["state", "state_reason", "next_entry_at", "failures"])
-        self.runs.on_their_way().wake(now)
+        self.failures, self.lease_token, self.lease_until = 0, None, None
+        self.save(update_fields=[*_LIFE, "failures", "lease_token", "lease_until"])
 
     def pause(self, reason: str = "") -> None:
         """Nobody comes in or goes on until it is armed again. Nobody is lost by that."""
         self.state, self.state_reason, self.next_entry_at = State.PAUSED, reason, None
-        self.save(update_fields=["state", "state_reason", "next_entry_at"])
+        self.save(update_fields=_LIFE)
+
+    def stop(self, reason: str) -> None:
+        """Pause it for what a worker has found out, unless somebody has disarmed it by now."""
+        stopped = {"state": State.PAUSED, "state_reason": reason, "next_entry_at": None}
+        if Chain.objects.filter(pk=self.pk, state=State.ARMED).update(**stopped):
+            self.state, self.state_reason, self.next_entry_at = State.PAUSED, reason, None
 
     def clone(self) -> "Chain":
         """A saved draft with the same steps and rules under a name of its own, with nobody on it.
@@ -239,12 +257,12 @@ class Chain(models.Model):
         return start(self, row, now, requested_by=requested_by)
 
     def claim_entry(self) -> bool:
-        """Take the chain for letting rows in, by this worker. False if another one has it.
-        Claims hold by the clock of the wall."""
+        """Take the chain for letting rows in, by this worker. False if another one has it, or it
+        is not armed (any more). Claims hold by the clock of the wall."""
         token, now = uuid.uuid4(), timezone.now()
         lease_until = now + datetime.timedelta(seconds=conf.get().RUN_LEASE)
         free = Q(lease_until=None) | Q(lease_until__lt=now)
-        mine = Chain.objects.filter(free, pk=self.pk)
+        mine = Chain.objects.filter(free, pk=self.pk, state=State.ARMED)
         if not mine.update(lease_token=token, lease_until=lease_until):
             return False
         self.lease_token, self.lease_until = token, lease_until

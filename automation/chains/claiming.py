@@ -29,7 +29,10 @@ CHUNK = 1_000
 #: A run is paused when so many workers died while they had it, the last ones nothing else.
 MOST_DEATHS = 6
 
-_FREE: dict[str, Any] = {"lease_token": None, "lease_until": None}
+#: After so many workers that died of it, or failed with it, a run is taken by itself.
+ALONE = 3
+
+FREE: dict[str, Any] = {"lease_token": None, "lease_until": None}
 
 
 class ChainRunQuerySet(models.QuerySet[Any]):
@@ -39,6 +42,10 @@ class ChainRunQuerySet(models.QuerySet[Any]):
 
     def on_their_way(self) -> Self:
         return self.filter(ended_at=None)
+
+    def held(self, token: uuid.UUID) -> Self:
+        """Those that are claimed with ``token``. Who sleeps is not read for that."""
+        return self.filter(lease_token=token, lease_until__isnull=False)
 
     def claim(self, now: datetime.datetime, limit: int | None = None) -> list[Any]:
         """Take up to ``limit`` (``CHUNK``) of these that are due at ``now`` (aware), for this
@@ -60,36 +67,54 @@ class ChainRunQuerySet(models.QuerySet[Any]):
 
     def give_back(self, token: uuid.UUID) -> int:
         """Let others have what was claimed with ``token``; nothing is wrong with it."""
-        return self.filter(lease_token=token).change(_FREE)
+        return self.held(token).change(FREE)
 
     def sweep(self) -> int:
         """Free what dead workers had; returns how many runs. One that its workers die of is
-        paused."""
+        paused. Whoever holds the lock of a run lives, however long it takes."""
         over = self.filter(lease_until__lt=timezone.now())
         said = _("Each worker that had it died, %(count)d of them.") % {"count": MOST_DEATHS}
         stopped = {"is_paused": True, "next_update": None, "deaths": 0, "problems": {"": [said]}}
-        killers = over.filter(deaths__gte=MOST_DEATHS - 1).change({**_FREE, **stopped})
+        killers = over.filter(deaths__gte=MOST_DEATHS - 1).change(
+            {**FREE, **stopped}, skip_locked=True
+        )
         if killers:
             logger.warning("%d runs of chains killed their workers and are paused", killers)
-        return killers + over.change({**_FREE, "deaths": F("deaths") + 1})
+        return killers + over.change({**FREE, "deaths": F("deaths") + 1}, skip_locked=True)
 
     def wake(self, now: datetime.datetime) -> int:
-        """Let those of these that sleep be looked at from ``now`` on."""
-        return self.filter(next_update__gt=now).change({"next_update": now})
+        """Let those of these that sleep be looked at from ``now`` on, and those in code that began
+        before the cluster executed their chain."""
+        never = Q(next_update=None, ended_at=None, is_paused=False, chain=None)
+        asleep = Q(next_update__gt=now) | never & _looked_at_by_the_cluster()
+        return self.filter(asleep).change({"next_update": now})
 
-    def change(self, values: dict[str, Any], pks: Iterable[int] | None = None) -> int:
+    def look_anew(self, now: datetime.datetime) -> int:
+        """Wake these, and take them from the workers that have them."""
+        self.filter(lease_until__isnull=False).change(FREE)
+        return self.wake(now)
+
+    def change(
+        self,
+        values: dict[str, Any],
+        pks: Iterable[int] | None = None,
+        *,
+        skip_locked: bool = False,
+    ) -> int:
         """Write ``values`` into these (those of ``pks``, if they are given), some at a time and
         each time locked in the order of primary keys: so whoever writes to the same runs waits,
-        and nobody locks the other out. Returns how many they were."""
+        and nobody locks the other out. With ``skip_locked`` those are left out that somebody
+        writes to. Returns how many they were."""
         database, changed = router.db_for_write(self.model), 0
         every = self.model._base_manager.using(database)
+        skips = skip_locked and connections[database].features.has_select_for_update_skip_locked
         meant = self.values_list("pk", flat=True) if pks is None else pks
         remaining = iter(sorted(set(meant)))
         while some := list(islice(remaining, CHUNK)):
             with transaction.atomic(using=database):
-                held = every.filter(pk__in=some).select_for_update().order_by("pk")
-                list(held.values_list("pk"))
-                changed += self.using(database).filter(pk__in=some).update(**values)
+                held = every.filter(pk__in=some).select_for_update(skip_locked=skips)
+                locked = list(held.order_by("pk").values_list("pk", flat=True))
+                changed += self.using(database).filter(pk__in=locked).update(**values)
         return changed
 
     # What people decide ----------------------------------------------------------------------
@@ -97,19 +122,19 @@ class ChainRunQuerySet(models.QuerySet[Any]):
     def pause(self) -> int:
         """Leave these where they are until they are resumed. Returns how many it was for."""
         going = self.filter(ended_at=None, is_paused=False)
-        return going.change({"is_paused": True, "next_update": None, **_FREE})
+        return going.change({"is_paused": True, "next_update": None, **FREE})
 
     def resume(self, now: datetime.datetime) -> int:
         """Let paused ones go on; they are looked at from ``now`` on."""
         paused = self.filter(ended_at=None, is_paused=True)
         following = Case(When(_looked_at_by_the_cluster(), then=Value(now)), default=None)
         going = {"is_paused": False, "next_update": following, "deaths": 0, "problems": {}}
-        return paused.change({**going, **_FREE})
+        return paused.change({**going, **FREE})
 
     def cancel(self, now: datetime.datetime) -> int:
         """End these where they are. Returns for how many that was possible."""
         ended = {"ended_at": now, "outcome": Outcome.CANCELLED, "next_update": None}
-        return self.filter(ended_at=None).change({**ended, "is_paused": False, **_FREE})
+        return self.filter(ended_at=None).change({**ended, "is_paused": False, **FREE})
 
     def move(
         self, to_state: str, now: datetime.datetime, requested_by: Any = "", note: str = ""
@@ -128,7 +153,8 @@ class ChainRunQuerySet(models.QuerySet[Any]):
 
         database = router.db_for_write(self.model)
         ends = to_state == DONE
-        over = {"ended_at": now, "outcome": Outcome.DONE, "next_update": None} if ends else {}
+        ended = {"ended_at": now, "outcome": Outcome.DONE, "next_update": None, "is_paused": False}
+        over = ended if ends else {}
         with transaction.atomic(using=database):
             runs = self.model._base_manager.using(database).filter(pk__in=pks, ended_at=None)
             held = runs.exclude(state=to_state).select_for_update()
@@ -141,7 +167,7 @@ class ChainRunQuerySet(models.QuerySet[Any]):
                 "problems": {},
                 "not_before": None,
             }
-            going.update(**changed, **_FREE, **over)
+            going.update(**changed, **FREE, **over)
             if not ends:
                 awake = going.filter(_looked_at_by_the_cluster(), is_paused=False)
                 awake.update(next_update=now)

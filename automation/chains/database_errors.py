@@ -1,11 +1,23 @@
-"""Errors of the database: whose fault they are, and which pass by themselves."""
+"""Errors that runs meet, most of them of the database: whose fault they are, which pass by
+themselves, and what is said of them."""
+
+import traceback
 
 from django.db import Error, InterfaceError, OperationalError, connections
 
+from automation.rules import plain
 from automation.rules.databases import database
 
 #: A deadlock, transactions that cannot be put into an order, a lock that is not given.
 _BUSY = ("40P01", "40001", "55P03")
+
+# Some errors quote the statement that failed, with all its values.
+_LENGTH = 2_000
+
+
+def in_words(error: Exception) -> str:
+    """What is kept of an error."""
+    return plain.text("".join(traceback.format_exception_only(error)).strip()[:_LENGTH])
 
 
 def raise_if_gone(error: Exception) -> None:

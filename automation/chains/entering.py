@@ -50,8 +50,9 @@ class Entered:
 def enter(chain: Chain, now: datetime.datetime) -> Entered | None:
     """Let in whoever matches the entry of ``chain`` at ``now`` (aware) and may come in.
 
-    Idempotent; set-based, chunk by chunk. None if another worker is at it. A rule that cannot be
-    asked pauses the chain with the reason.
+    Idempotent; set-based, chunk by chunk, each only while the chain is armed. None if another
+    worker is at it, or the chain is not armed. A rule that cannot be asked pauses the chain with
+    the reason.
     """
     if not chain.claim_entry():
         return None
@@ -59,11 +60,9 @@ def enter(chain: Chain, now: datetime.datetime) -> Entered | None:
     try:
         for count in _chunks(chain, now):
             found.new += count
-            if not chain.renew_entry():
-                break
     except BrokenRule as error:
         found.error = str(error)
-        chain.pause(found.error)
+        chain.stop(found.error)
     except Exception as error:
         found.error = note_failure(chain, error)
     finally:
@@ -104,16 +103,20 @@ def _chunks(chain: Chain, now: datetime.datetime) -> Any:
     plan = Plan(chain)
     if chain.reentry != Reentry.NEVER:
         _note_who_left(chain, now)
-    size, last = conf.get().RECORD_CHUNK, None
+    size, last, database = conf.get().RECORD_CHUNK, None, router.db_for_write(ChainRun)
     while True:
         following = rows if last is None else rows.filter(pk__gt=last)
         read = _read(chain, plan.source, following)[:size]
-        with transaction.atomic(using=router.db_for_write(ChainRun)):
+        with transaction.atomic(using=database):
             found = list(read)
             if not found:
                 return
             last = found[-1][0]
             new = _insert(plan, found, now)
+            # Whatever changes a chain pauses it: so nothing of this was read half changed.
+            if not chain.renew_entry():
+                transaction.set_rollback(True, using=database)
+                return
         yield new
         if len(found) < size:
             return
@@ -188,8 +191,6 @@ def start(
 ) -> ChainRun:
     """Let one row (or what its primary key is) come in. Raises ``NotArmed``, ``NotStarted``.
     With ``event`` it is idempotent: an event lets a row in once."""
-    if chain.state != State.ARMED:
-        raise NotArmed(_("The chain “%(chain)s” is not armed.") % {"chain": chain})
     source = chain.source_or_error()
     pk = _primary_key(source, row)
     if event is not None and (made := _started_by(chain, event)):
@@ -211,8 +212,10 @@ def _try_to_start(
     chain: Chain, source: Source, pk: Any, now: datetime.datetime, known: dict[str, Any]
 ) -> int | None:
     """The number of the new run; None if another one came in at the same moment. Raises
-    ``NotStarted``."""
+    ``NotArmed``, ``NotStarted``."""
     with transaction.atomic(using=router.db_for_write(ChainRun)):
+        if not Chain.objects.filter(pk=chain.pk, state=State.ARMED).exists():
+            raise NotArmed(_("The chain “%(chain)s” is not armed.") % {"chain": chain})
         found = list(_read(chain, source, source.rows([]).filter(pk=pk)))
         if not found:
             said = _("There is no %(kind)s %(row)s.")

@@ -175,14 +175,19 @@ def _decide(chain: CodeChain, run: ChainRun, wanted: Wanted, dry_run: bool = Fal
 
 def _stay(chain: CodeChain, found: Execution, token: uuid.UUID, wanted: Wanted) -> Execution:
     said = {name: list(why) or [_("It is not valid yet.")] for name, why in found.errors.items()}
-    every = chain.look_every
+    following = wanted.now + chain.look_every if chain.look_every is not None else None
+    not_before = found.run.not_before
+    if not_before is not None and not_before > wanted.now:  # it was looked at by force
+        following = not_before
+    else:
+        not_before = None
     _write(
         found.run,
         token,
         problems=said,
         looked_at=wanted.now,
-        not_before=None,
-        next_update=wanted.now + every if every is not None else None,
+        not_before=not_before,
+        next_update=following,
     )
     return found
 
@@ -190,7 +195,8 @@ def _stay(chain: CodeChain, found: Execution, token: uuid.UUID, wanted: Wanted) 
 def _move(chain: CodeChain, found: Execution, token: uuid.UUID, wanted: Wanted) -> Execution:
     run, transition = found.run, found.transition
     assert transition is not None
-    with transaction.atomic(using=router.db_for_write(EventRecord)):
+    database = router.db_for_write(EventRecord)
+    with transaction.atomic(using=database):
         _write(run, token, **_moved(chain, run, transition, wanted.now))
         event = transition.build_event()
         step = ChainStep.objects.create(
@@ -203,6 +209,12 @@ def _move(chain: CodeChain, found: Execution, token: uuid.UUID, wanted: Wanted) 
             event=_recorded(run, transition, event, wanted.now) if event else None,
         )
         _call_back(chain, transition, wanted)
+        if transaction.get_rollback(using=database):
+            raise ChainError(
+                _("Its callback kept an error of the database to itself, so nothing of this step "
+                  "could be written. Let it raise, or put transaction.atomic() around what may "
+                  "fail.")
+            )  # fmt: skip
     return Execution(run, run.state, found.from_state, transition, found.errors, step=step)
 
 

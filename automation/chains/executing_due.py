@@ -7,7 +7,6 @@ code decides about each; one that fails stops no other.
 import datetime
 import logging
 import time
-import traceback
 import uuid
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -18,11 +17,10 @@ from django.utils import timezone
 
 from automation.chains.advancing import Advanced
 from automation.chains.code import ChainError, Execution
-from automation.chains.database_errors import is_busy, raise_if_gone
+from automation.chains.database_errors import in_words, is_busy, raise_if_gone
 from automation.chains.executing import Wanted, execute_taken, lease
 from automation.chains.registry import CodeChain, code_chains
 from automation.chains.runs import ChainRun
-from automation.rules import plain
 
 logger = logging.getLogger(__name__)
 
@@ -34,9 +32,6 @@ SECONDS = 120
 
 #: When a run is tried again that others were in the way of.
 SOON = datetime.timedelta(minutes=1)
-
-# Some errors quote the statement that failed, with all its values.
-_ERROR_LENGTH = 2_000
 
 
 def due(now: datetime.datetime) -> bool:
@@ -83,7 +78,7 @@ def foresee(chain: CodeChain, now: datetime.datetime) -> Advanced:
         except ChainError as error:
             found.error = str(error)
         except Exception as error:
-            found.error = _said(error)
+            found.error = in_words(error)
     return found
 
 
@@ -117,7 +112,7 @@ def _execute_one(
 ) -> None:
     if run.not_before is not None and run.not_before > now:
         # Somebody has woken it: it sleeps on.
-        ChainRun.objects.filter(lease_token=token).update(next_update=run.not_before)
+        ChainRun.objects.held(token).update(next_update=run.not_before)
         _give_back(token)
         return
     steps = run.steps
@@ -127,7 +122,7 @@ def _execute_one(
         raise_if_gone(error)
         logger.error("The run %s of the chain %s failed", run.pk, chain.name, exc_info=error)
         total.looked_at += 1
-        total.error = _said(error)
+        total.error = in_words(error)
         following = now + SOON if is_busy(error) else now + (chain.look_every or SOON)
         _note_failure(run.pk, steps, total.error, now, following)
 
@@ -150,10 +145,6 @@ def _note_failure(
     ChainRun.objects.filter(
         pk=pk, steps=steps, ended_at=None, is_paused=False, lease_until=None
     ).update(problems={"": [said]}, looked_at=now, next_update=following, deaths=0)
-
-
-def _said(error: Exception) -> str:
-    return plain.text("".join(traceback.format_exception_only(error)).strip()[:_ERROR_LENGTH])
 
 
 def _give_back(token: uuid.UUID) -> None:

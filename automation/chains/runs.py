@@ -95,7 +95,7 @@ class ChainRun(models.Model):
     looked_at = models.DateTimeField(gettext_lazy("last look"), null=True, blank=True)
     lease_token = models.UUIDField(null=True, editable=False)
     lease_until = models.DateTimeField(null=True, editable=False)
-    #: Workers that died while they had it.
+    #: Workers that died while they had it, or that failed with it among others.
     deaths = models.PositiveSmallIntegerField(default=0, db_default=0, editable=False)
 
     objects = ChainRunQuerySet.as_manager()

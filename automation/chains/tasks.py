@@ -62,7 +62,8 @@ def enter(pk: int) -> None:
 
 
 def row_saved(sender: Any, instance: Any, using: str, raw: bool = False, **kwargs: Any) -> None:
-    """Ring for those on their way whose row was saved, when it is committed."""
+    """Ring for those on their way whose row was saved, when it is committed. Whoever saves it is
+    not to suffer for us: what goes wrong stands in the log, and they are looked at in time."""
     keys = [source.key for source in sources if source.model is sender]
     if raw or not keys:
         return
@@ -72,7 +73,7 @@ def row_saved(sender: Any, instance: Any, using: str, raw: bool = False, **kwarg
         if _sleeping(keys, key, timezone.now()).exists():
             bell.enqueue(LOOK_TASK, sender._meta.label_lower, key)
 
-    transaction.on_commit(ring, using=using)
+    transaction.on_commit(ring, using=using, robust=True)
 
 
 def look(model: str, key: str) -> None:

@@ -42,11 +42,13 @@ def move(model_admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
         raise Http404
     if not model_admin.has_change_permission(request, step):
         raise PermissionDenied
-    other = _swap(step, -1 if "up" in request.POST else 1) if request.method == "POST" else None
-    if other is not None:
-        note_on_chain(request, step.chain, step, "moved")
-        if _meet(step, other):
-            pause_changed(request, step.chain)
+    if request.method == "POST":
+        with transaction.atomic(using=database()):
+            other = _swap(step, -1 if "up" in request.POST else 1)
+            if other is not None:
+                note_on_chain(request, step.chain, step, "moved")
+                if _meet(step, other):
+                    pause_changed(request, step.chain)
     return to_chain(step.chain, "steps")
 
 
@@ -58,15 +60,14 @@ def _meet(one: Transition, other: Transition) -> bool:
 
 def _swap(step: Transition, by: int) -> Transition | None:
     """Change places with the one before (-1) or after (1), which is returned. None if there is
-    none."""
-    with transaction.atomic(using=database()):
-        steps = list(Transition.objects.filter(chain=step.chain).in_order())
-        place = next(number for number, each in enumerate(steps) if each.pk == step.pk)
-        if not 0 <= place + by < len(steps):
-            return None
-        other = steps[place + by]
-        steps[place], steps[place + by] = steps[place + by], steps[place]
-        for position, each in enumerate(steps):
-            if each.position != position:
-                Transition.objects.filter(pk=each.pk).update(position=position)
+    none. Call it in a transaction."""
+    steps = list(Transition.objects.filter(chain=step.chain).in_order())
+    place = next(number for number, each in enumerate(steps) if each.pk == step.pk)
+    if not 0 <= place + by < len(steps):
+        return None
+    other = steps[place + by]
+    steps[place], steps[place + by] = steps[place + by], steps[place]
+    for position, each in enumerate(steps):
+        if each.position != position:
+            Transition.objects.filter(pk=each.pk).update(position=position)
     return other

@@ -62,7 +62,7 @@ def prospect(run: ChainRun, now: datetime.datetime) -> dict[str, Any]:
         if run.chain is not None:
             decision = why(run, now).decision
             return {"said": foreseen(decision), "reasons": list(decision.problems.items())}
-        found = run.execute(dry_run=True, force=True, now=now)
+        found = run.execute(dry_run=True, now=now)
     except (BrokenRule, ChainError) as error:
         return {"error": str(error)}
     except Exception as error:  # a project's own code
@@ -83,7 +83,7 @@ def advance(run: ChainRun, now: datetime.datetime, user: Any) -> tuple[int, str]
             if not done.looked_at:
                 return messages.WARNING, _not_looked_at(run)
         else:
-            run.execute(requested_by=user, force=True, now=now)
+            run.execute(requested_by=user, now=now)
     except ChainError as error:
         return messages.WARNING, str(error)
     except Exception as error:  # a project's own code
