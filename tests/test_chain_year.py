@@ -157,7 +157,7 @@ def test_a_year_of_a_thousand_is_the_same_when_processes_are_killed():
     with Workers(3) as workers:
 
         def advance(now: datetime.datetime) -> None:
-            kill_after = luck.randint(1, 80) if luck.random() < 0.4 else None
+            kill_after = luck.randint(1, 40) if luck.random() < 0.5 else None
             if not workers.work(now, kill_after):
                 workers.work(now)
 
