@@ -32,12 +32,12 @@ def database_url() -> str:
     return f"postgres://{user}@{host}:{settings['PORT'] or 5432}/{settings['NAME']}"
 
 
-def start_manage(*arguments: str, **environment: str) -> subprocess.Popen[str]:
+def start_manage(*arguments: str, **changes: str) -> subprocess.Popen[str]:
     """Start ``manage.py ARGUMENTS`` on the current test's database, in a session of its own."""
     return subprocess.Popen(
         [sys.executable, "manage.py", *arguments],
         cwd=ROOT,
-        env=_environment(environment),
+        env=environment(**changes),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -77,7 +77,7 @@ class Cluster:
             self.process = subprocess.Popen(
                 [sys.executable, "manage.py", *self.COMMAND],
                 cwd=ROOT,
-                env=_environment(self._environment),
+                env=environment(**self._environment),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -170,7 +170,8 @@ class WatchedCluster(Cluster):
         return [pid for pid in said if pid in alive]
 
 
-def _environment(changes: dict[str, str]) -> dict[str, str]:
+def environment(**changes: str) -> dict[str, str]:
+    """That of a process of the site on the current test's database."""
     return {
         **os.environ,
         "DJANGO_SETTINGS_MODULE": "automation.settings",

@@ -267,13 +267,17 @@ def test_the_ratio_is_to_one_process_with_ready_bytes():
 
 
 @pytest.mark.django_db(transaction=True)
-def test_it_measures_a_tick_beside_those_who_sleep(tmp_path, capsys):
+def test_it_measures_a_tick_beside_those_who_sleep_and_rows_that_come_in(tmp_path, capsys):
     file = tmp_path / "figures.json"
     call_command(
-        "benchmark", "chains", sleeping=[2_000], due=20, repeat=2, file=file, database_url=_url()
-    )
-    (found,) = json.loads(file.read_text())
+        "benchmark", "chains", sleeping=[2_000], due=20, entering=[300], repeat=2, file=file,
+        database_url=_url(),
+    )  # fmt: skip
+    figures = json.loads(file.read_text())
+    (found,), (entered,) = figures["sleeping"], figures["entering"]
+    assert entered["rows"] == 300
     assert (found["sleeping"], found["due"], found["events"]) == (2_000, 20, 20)
     assert found["by_index"], "a tick that finds nothing reads an index and no row"
-    assert "| 2,000 |" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert ("| 2,000 |" in printed, "| 300 |" in printed) == (True, True)
     assert _left_over() == [], "the database is gone afterwards"

@@ -282,3 +282,15 @@ def test_a_start_waits_for_a_chain_that_is_paused_and_skips_one_that_is_a_draft(
     of.save()
     second = happen(shop.cart())
     assert (second.state, second.reason) == ("skipped", f"The chain “{of.name}” is not armed.")
+
+
+@pytest.mark.postgres
+def test_who_is_in_already_is_looked_up_by_an_index_however_little_is_known_of_the_table():
+    """A join is planned for a table that was empty when it was looked at last."""
+    of = chain(("Later", ["NEW"], "DONE", {"days": 1}), entry=[OPEN])
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE automation_chains_chainrun")
+    for reentry in ("never", "after_done", "always"):
+        of.reentry = reentry
+        plan = entering.candidates(of, NOW).explain()
+        assert ("Join" in plan, "SubPlan" in plan) == (False, True)

@@ -95,16 +95,57 @@ def make_sure(told: dict[str, Any]) -> None:
             "11 were imported.",
             "What was imported is switched off: look at it before you switch it on.",
         ],
-        "erase": ["The person was erased from 13 rows. Nothing is sent to this address any more."],
+        "erase": ["The person was erased from 18 rows. Nothing is sent to this address any more."],
     }
+    make_sure_of_chains(told["chains"], *told["late loans"])
     assert told["done by"] == ["badge 7"]
     assert told["mails by hand"] == ["staff@example.com", "staff@example.com"]
     assert told["asgi"] == 200
     assert told["healthz"] == [{"status": "ok"}, {"status": "ok"}]
 
 
+def make_sure_of_chains(told: dict[str, Any], emma: str, ulysses: str) -> None:
+    """About rows with UUIDs and with texts as keys, in the database that is not the default."""
+    assert (told["loans can be armed"], told["shelves can be armed"]) == (200, 200)
+    assert told["at once"] == []
+    assert sorted(told["after a day"]) == sorted([
+        f"loans-reminder {emma} ann@example.com",
+        f"loans-reminder {ulysses} ann@example.com",
+        "shelves-reminder A/1 ü ann@example.com",
+    ])  # fmt: skip
+    assert told["after four days"] == [
+        f"loans-4 {ulysses} ann@example.com",
+        "shelves-4 A/1 ü ann@example.com",
+    ]
+    where_they_are = {
+        f"loans {emma} REMINDED goal",
+        f"loans {ulysses} ASKED",
+        "shelves A/1 ü ASKED",
+    }
+    assert set(told["where they are"]) == where_they_are
+    assert set(told["started by an event"]) == {*where_they_are, f"loans {emma} NEW"}
+    parts = ("moving", "renaming", "order of steps", "arming")
+    assert told["all or nothing"] == dict.fromkeys(parts, True)
+
+
 #: The pages of ours that no link leads to: there is none of it, nobody may, or it is posted to.
 NOT_OPENED = [
+    "admin:automation_chains_chain_arm",
+    "admin:automation_chains_chain_pause",
+    "admin:automation_chains_chain_rule",
+    "admin:automation_chains_chainrun_add",
+    "admin:automation_chains_chainrun_delete",
+    "admin:automation_chains_chainstart_add",
+    "admin:automation_chains_chainstart_delete",
+    "admin:automation_chains_entry_add",
+    "admin:automation_chains_entry_import",
+    "admin:automation_chains_entry_panel",
+    "admin:automation_chains_goal_add",
+    "admin:automation_chains_goal_import",
+    "admin:automation_chains_goal_panel",
+    "admin:automation_chains_transition_import",
+    "admin:automation_chains_transition_move",
+    "admin:automation_chains_transition_panel",
     "admin:automation_events_eventrecord_add",
     "admin:automation_events_eventrecord_delete",
     "admin:automation_events_listenercall_add",

@@ -4,9 +4,10 @@ A chunk of due runs of one chain is claimed, and then, in one transaction:
 
 1. the runs are locked that are still ours, and that the chain still wants to move;
 2. ``deciding`` finds out what becomes of each, with the same number of queries for any number;
-3. the events are recorded with all that they cause, the steps are written down, and the runs say
-   where they are now and when they are looked at next;
-4. the chain is asked whether it is armed still. If not, nothing of all that has happened.
+3. the runs say where they are now and when they are looked at next: one statement, which asks once
+   more whether a run that takes a step still may, so a goal that was reached before it is in time;
+4. the events are recorded with all that they cause, and the steps are written down;
+5. the chain is asked whether it is armed still. If not, nothing of all that has happened.
 
 All of it or nothing. A worker that dies leaves a claim that runs out; who takes over finds the runs
 as they were before. The key of an event names the run and the number of its step, so even a step
@@ -32,7 +33,7 @@ from automation.chains import claiming, metrics
 from automation.chains.chain import MOST_FAILURES, Chain, State
 from automation.chains.checking import problems_of_ways, starts_itself
 from automation.chains.database_errors import in_words, is_busy, raise_if_gone
-from automation.chains.deciding import DEAD_END, Decision, Plan, decide
+from automation.chains.deciding import DEAD_END, Decision, Plan, decide, standing
 from automation.chains.runs import ChainRun, ChainStep, key_is_taken, who
 from automation.events.inserting import insert_rows, update_rows
 from automation.events.models import EventRecord
@@ -44,6 +45,9 @@ logger = logging.getLogger(__name__)
 
 #: For how long a worker goes on by default, in seconds.
 SECONDS = 120
+
+#: Whose row changes between the question and the step is looked at again so soon.
+AGAIN = datetime.timedelta(minutes=1)
 
 #: How often a chain is tried, one time after the other, when others were in the way.
 TRIES = 3
@@ -206,7 +210,7 @@ def _advance_claimed(
         if wrong := wrong or starts_itself(armed, plan.transitions):
             raise BrokenRule(wrong[0])
         decisions = decide(plan, held, now)
-        done = _write(_with_keys_of_their_own(decisions, now), now, requested_by)
+        done = _write(plan, _with_keys_of_their_own(decisions, now), now, requested_by)
         # Whatever changes a chain pauses it: so nothing of this was read half changed.
         if not still.exists():
             raise _Stopped
@@ -231,9 +235,12 @@ def _with_keys_of_their_own(
     ]
 
 
-def _write(decisions: Sequence[Decision], now: datetime.datetime, requested_by: Any) -> Advanced:
+def _write(
+    plan: Plan, decisions: Sequence[Decision], now: datetime.datetime, requested_by: Any
+) -> Advanced:
     """Write down what was decided. The caller holds the runs, in a transaction."""
-    moved = [decision for decision in decisions if decision.transition is not None]
+    written = _write_runs(plan, decisions, now)
+    moved = [decision for decision in written if decision.transition is not None]
     made = [decision.event for decision in moved if decision.event is not None]
     events: dict[str, int] = {}
     if made:
@@ -257,10 +264,22 @@ def _write(decisions: Sequence[Decision], now: datetime.datetime, requested_by: 
             ],
             {"at": now, "requested_by": who(requested_by), "note": ""},
         )
-    update_rows(ChainRun, _COLUMNS, map(_values(now), decisions), _constants(now))
-    ended = Counter(str(each.outcome) for each in decisions if each.outcome)
+    ended = Counter(str(each.outcome) for each in written if each.outcome)
     steps = Counter(str(each.transition) for each in moved)
     return Advanced(len(decisions), len(moved), len(events), ended, steps)
+
+
+def _write_runs(
+    plan: Plan, decisions: Sequence[Decision], now: datetime.datetime
+) -> list[Decision]:
+    """Write where the runs are now, those for which what was decided still holds: it is asked in
+    the same statement. Returns the decisions about these; the others are looked at again soon."""
+    values, stand = map(_values(now), decisions), standing(plan, decisions, now)
+    written = update_rows(ChainRun, _COLUMNS, values, _constants(now), within=stand)
+    if changed := [each.run.pk for each in decisions if each.run.pk not in written]:
+        soon = {"next_update": now + AGAIN, **_constants(now)}
+        ChainRun.objects.filter(pk__in=changed).update(**soon)
+    return [each for each in decisions if each.run.pk in written]
 
 
 _COLUMNS = (

@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.db.models import prefetch_related_objects
+from django.db.models import Q, QuerySet, prefetch_related_objects
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
@@ -23,7 +23,8 @@ from automation.chains.transitions import Transition
 from automation.chains.waiting import Unit, after
 from automation.events.event import GROUP_LENGTH, Event
 from automation.events.models import template_data
-from automation.rules.keys import key_field, key_text
+from automation.rules.databases import database
+from automation.rules.keys import key_expression, key_field, key_text
 from automation.rules.models import Rule
 from automation.rules.snapshot import Snapshot, snapshots
 from automation.rules.sources import Source
@@ -63,6 +64,8 @@ class Plan:
         for transition in self.transitions:
             transition.chain = chain
         self.goal = chain.goal_rule()
+        if self.goal is not None:
+            conditions_of(self.goal)  # it is asked twice: whoever arrives, and before a step
 
     @cached_property
     def source(self) -> Source:
@@ -97,6 +100,32 @@ def decide(plan: Plan, runs: Sequence[ChainRun], now: datetime.datetime) -> list
     """What becomes of ``runs`` at ``now`` (aware). Raises ``BrokenRule`` if one of the chain's
     rules cannot be asked."""
     return _Deciding(plan, runs, now).decided()
+
+
+def standing(plan: Plan, decisions: Sequence[Decision], now: datetime.datetime) -> QuerySet[Any]:
+    """The runs of ``decisions`` for which these still hold whenever this is asked: of those that
+    take a step, whose row is there, matches that step, and has not reached the goal."""
+    moving: dict[Transition, list[ChainRun]] = {}
+    for each in decisions:
+        if each.transition is not None:
+            moving.setdefault(each.transition, []).append(each.run)
+    stands = Q(pk__in=[each.run.pk for each in decisions if each.transition is None])
+    for transition, taking in moving.items():
+        goes_on = Q(subject_key__in=_keys(plan, transition, taking, now))
+        if plan.goal is not None:
+            goes_on &= ~Q(subject_key__in=_keys(plan, plan.goal, taking, now))
+        stands |= Q(pk__in=[run.pk for run in taking]) & goes_on
+    runs: QuerySet[Any] = ChainRun.objects.using(database())
+    return runs.filter(stands)
+
+
+def _keys(
+    plan: Plan, rule: Rule, runs: Sequence[ChainRun], now: datetime.datetime
+) -> QuerySet[Any]:
+    """For a subquery: the keys of those rows of ``runs`` that match ``rule``."""
+    pks = {primary_key(plan.source, run.subject_key) for run in runs}
+    matching = rule.rows(now).filter(pk__in=pks).order_by()
+    return matching.annotate(_run_key=key_expression(plan.source.model)).values("_run_key")
 
 
 class _Deciding:

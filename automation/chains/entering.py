@@ -85,7 +85,10 @@ def newcomers(chain: Chain, rows: QuerySet[Any]) -> QuerySet[Any]:
         Reentry.AFTER_DONE: Q(ended_at=None) | Q(has_left=False),
         Reentry.ALWAYS: Q(has_left=False),
     }[Reentry(chain.reentry)]
-    return rows.filter(~Exists(runs.filter(keeps_out)))
+    # Not EXISTS: PostgreSQL makes a join of that, and a table that it knows nothing of yet it
+    # then reads through for each row, as long as the first ones come in.
+    kept_out_by = Subquery(runs.filter(keeps_out).order_by().values("pk")[:1])
+    return rows.alias(_kept_out_by=kept_out_by).filter(_kept_out_by=None)
 
 
 def _runs_of_row(chain: Chain) -> QuerySet[Any]:

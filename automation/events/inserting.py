@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
+from django.core.exceptions import EmptyResultSet
 from django.db import connections, models, router
 
 from automation.rules import plain
@@ -50,10 +51,17 @@ def update_rows(
     columns: Sequence[str],
     rows: Iterable[Sequence[Any]],
     constants: Mapping[str, Any] | None = None,
-) -> int:
-    """Write values of its own into each of many rows. Each of ``rows`` is a primary key and the
-    values of ``columns``, as for ``insert_rows``; ``constants`` are the same for all rows.
-    Returns how many rows were there. Call it in a transaction that holds the rows."""
+    *,
+    within: models.QuerySet[Any],
+) -> set[Any]:
+    """Write values of its own into each of many rows, those ``within`` a query. Each of ``rows``
+    is a primary key and the values of ``columns``, as for ``insert_rows``; ``constants`` are the
+    same for all rows. Returns the primary keys of the rows that were written. Call it in a
+    transaction that holds the rows.
+
+    On PostgreSQL the query is part of the statement that writes, so it sees what was committed
+    before that began. Elsewhere it is asked right before, which is the same on SQLite: there
+    nobody else writes during the transaction."""
     constants = constants or {}
     connection = connections[router.db_for_write(model)]
     key: Any = model._meta.pk
@@ -63,7 +71,7 @@ def update_rows(
         for field, value in zip(fields[1 + len(columns) :], constants.values(), strict=True)
     ]
     write = _update_unnest if connection.vendor == "postgresql" else _update_values
-    remaining, updated = iter(rows), 0
+    remaining, updated = iter(rows), set[Any]()
     while some := list(islice(remaining, _AT_A_TIME)):
         varying = [
             _prepared(field, values, connection)
@@ -71,7 +79,8 @@ def update_rows(
                 fields[: 1 + len(columns)], zip(*some, strict=True), strict=True
             )
         ]
-        updated += write(connection, model, fields, varying, fixed)
+        meant = within.filter(pk__in=[row[0] for row in some]).order_by()
+        updated |= write(connection, model, fields, varying, fixed, meant)
     return updated
 
 
@@ -130,7 +139,8 @@ def _update_unnest(
     fields: list[Any],
     columns: list[Sequence[Any]],
     fixed: list[Any],
-) -> int:
+    within: models.QuerySet[Any],
+) -> set[Any]:
     """PostgreSQL: one statement for any number of rows, as in ``_unnest``."""
     quote = connection.ops.quote_name
     types = _types(connection, fields)
@@ -143,13 +153,17 @@ def _update_unnest(
         for field, value in zip(fields[1:], values[1:], strict=True)
     )
     table, key = quote(model._meta.db_table), quote(fields[0].column)
+    try:
+        meant, asked = within.values("pk").query.get_compiler(using=connection.alias).as_sql()
+    except EmptyResultSet:
+        return set()
     statement = (
         f"UPDATE {table} SET {assigned} FROM unnest({arrays}) AS v({aliases}) "
-        f"WHERE {table}.{key} = {values[0]}"
+        f"WHERE {table}.{key} = {values[0]} AND {table}.{key} IN ({meant}) RETURNING {table}.{key}"
     )
     with connection.cursor() as cursor:
-        cursor.execute(statement, [*fixed, *map(_array, columns)])
-        return int(cursor.rowcount)
+        cursor.execute(statement, [*fixed, *map(_array, columns), *asked])
+        return {pk for (pk,) in cursor.fetchall()}
 
 
 def _types(connection: Any, fields: list[Any]) -> list[Any]:
@@ -203,8 +217,10 @@ def _update_values(
     fields: list[Any],
     columns: list[Sequence[Any]],
     fixed: list[Any],
-) -> int:
+    within: models.QuerySet[Any],
+) -> set[Any]:
     """Everywhere else: one prepared statement, which the driver runs for each row."""
+    meant = set(within.values_list("pk", flat=True))
     quote = connection.ops.quote_name
     assigned = ", ".join(f"{quote(field.column)} = %s" for field in fields[1:])
     statement = (
@@ -212,6 +228,7 @@ def _update_values(
     )
     with connection.cursor() as cursor:
         cursor.executemany(
-            statement, [(*row[1:], *fixed, row[0]) for row in zip(*columns, strict=True)]
+            statement,
+            [(*row[1:], *fixed, row[0]) for row in zip(*columns, strict=True) if row[0] in meant],
         )
-        return int(cursor.rowcount)
+    return meant

@@ -9,6 +9,7 @@ from collections import Counter
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
+from uuid import NAMESPACE_URL, uuid5
 
 import django
 
@@ -38,9 +39,10 @@ from generators.models import Generator
 from generators.timing import Repeat
 from mails.models import Account, Layout, Mail, Message, Proof, Snippet, Version
 from tests.forms import filled
+from tests.shapes import sequences
 from tests.shapes.library.models import Loan, Reader, Shelf
 
-OURS = ("automation_rules", "automation_events", "generators", "mails")
+OURS = ("automation_rules", "automation_events", "automation_chains", "generators", "mails")
 
 DESCRIBED = [
     Description("library.loan", "was_late", [("is_late", "field.yes", "")], name="loans"),
@@ -87,7 +89,8 @@ def set_up() -> None:
     ann = Reader.objects.create(email="ann@example.com", language="de", zone="Europe/Zurich")
     due = datetime(2026, 3, 1, 11, tzinfo=UTC)
     for title in ("Emma", "Ulysses"):
-        Loan.objects.create(reader=ann, title=title, is_late=True, due_at=due)
+        known = {"id": uuid5(NAMESPACE_URL, title), "title": title}
+        Loan.objects.create(reader=ann, is_late=True, due_at=due, **known)
     Shelf.objects.create(code="A/1 ü", keeper=ann, is_full=True)
     for repeat in (Repeat.ONCE, Repeat.ANEW, Repeat.AFTER):
         generator(f"late-{repeat}", "library.loan", "is_late", repeat)
@@ -231,6 +234,8 @@ def play(*, opening_pages: bool) -> dict[str, Any]:
     told["done by"] = sorted(
         {str(by) for model in (LogEntry, Version, Proof) for by in by_whom(model)}
     )
+    told["late loans"] = [Loan.objects.get(title=title).pk.hex for title in ("Emma", "Ulysses")]
+    told["chains"] = sequences.play(client)
     told["mails by hand"] = [message.to[0] for message in post.outbox[len(told["mails"]) :]]
     if opening_pages:
         crawl = Crawl(client)

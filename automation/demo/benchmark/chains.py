@@ -1,5 +1,5 @@
-"""The benchmark of chains: a tick that finds nothing, however many are asleep; and many that are
-due at one moment."""
+"""The benchmark of chains: a tick that finds nothing, however many are asleep; many that are due at
+one moment; many rows that come in when a chain is armed, beside one statement by hand."""
 
 import json
 import os
@@ -29,6 +29,16 @@ class Result:
     events: int
 
 
+@dataclass(frozen=True)
+class Arrival:
+    """What it takes to let so many rows in, and what one statement takes that writes the same."""
+
+    rows: int
+    limit: float
+    seconds: float
+    queries: int
+
+
 def measure(
     url: str,
     sleeping: Sequence[int],
@@ -54,6 +64,39 @@ def measure(
     return found
 
 
+def measure_arrivals(
+    url: str, rows: Sequence[int], progress: Callable[[str], Any] = lambda text: None
+) -> list[Arrival]:
+    """Measure how so many rows come in, in a scratch database beside ``url`` for each number."""
+    found = []
+    for count in rows:
+        with scratch_database(url) as scratch:
+            progress(f"{scratch.vendor}: {count:,} come in …")
+            _process(scratch, "fill", count, "arriving")
+            limit = _process(scratch, "limit", count, "arriving")
+            done = _process(scratch, "enter", count, "arriving")
+        if (limit["new"], done["new"]) != (count, count):
+            raise CommandError(f"{count} were to come in: {limit['new']}, {done['new']}")
+        found.append(Arrival(count, limit["seconds"], done["seconds"], done["queries"]))
+    return found
+
+
+def arrivals_table(results: Sequence[Arrival]) -> str:
+    """``results`` as a Markdown table."""
+    lines = [
+        "| come in | by hand, s | seconds | × by hand | a second | queries |",
+        "|--:|--:|--:|--:|--:|--:|",
+    ]
+    for each in results:
+        cells = (
+            f"{each.rows:,}", f"{each.limit:.2f}", f"{each.seconds:.2f}",
+            f"{each.seconds / each.limit:.2f}", f"{each.rows / each.seconds:,.0f}",
+            f"{each.queries:,}",
+        )  # fmt: skip
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def table(results: Sequence[Result]) -> str:
     """``results`` as a Markdown table."""
     lines = [
@@ -70,9 +113,11 @@ def table(results: Sequence[Result]) -> str:
     return "\n".join(lines)
 
 
-def _process(scratch: Scratch, command: str, count: int) -> dict[str, Any]:
+def _process(
+    scratch: Scratch, command: str, count: int, module: str = "sleepers"
+) -> dict[str, Any]:
     done = subprocess.run(
-        [sys.executable, "-m", "automation.demo.benchmark.sleepers", command, str(count)],
+        [sys.executable, "-m", f"automation.demo.benchmark.{module}", command, str(count)],
         env={
             **os.environ,
             "DATABASE_URL": scratch.url,
@@ -83,6 +128,6 @@ def _process(scratch: Scratch, command: str, count: int) -> dict[str, Any]:
         check=False,
     )
     if done.returncode:
-        raise CommandError(f"sleepers {command} {count}: {done.stderr.strip()}")
+        raise CommandError(f"{module} {command} {count}: {done.stderr.strip()}")
     printed: dict[str, Any] = json.loads(done.stdout)
     return printed

@@ -10,6 +10,7 @@ import json
 import statistics
 import sys
 import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import django
@@ -18,7 +19,8 @@ import django
 NOW = datetime.datetime(2026, 3, 1, 12, tzinfo=datetime.UTC)
 DAY = datetime.timedelta(days=1)
 
-_NUMBERS = {
+#: So many numbers, as a table.
+NUMBERS = {
     "postgresql": "generate_series(1, %(count)s) AS numbers(n)",
     "sqlite": (
         "(WITH RECURSIVE counted(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM counted "
@@ -37,7 +39,8 @@ _SLEEPING = """
 """
 
 
-def main(arguments: list[str]) -> None:
+def run(commands: Mapping[str, Callable[[int], dict[str, Any]]]) -> None:
+    """Do what the command line says, in a scratch database and in no other one."""
     django.setup()
     from django.conf import settings
     from django.db import connection
@@ -46,8 +49,8 @@ def main(arguments: list[str]) -> None:
 
     refuse_any_other(connection)
     settings.DEBUG = False  # with it Django would keep every query in memory
-    command, count = arguments
-    print(json.dumps(COMMANDS[command](int(count))))
+    command, count = sys.argv[1:]
+    print(json.dumps(commands[command](int(count))))
 
 
 def _fill(count: int) -> dict[str, Any]:
@@ -67,7 +70,7 @@ def _fill(count: int) -> dict[str, Any]:
     chain.arm(NOW)
     prepare = connection.ops.adapt_datetimefield_value
     statement = _SLEEPING.format(
-        numbers=_NUMBERS[connection.vendor],
+        numbers=NUMBERS[connection.vendor],
         false="0" if connection.vendor == "sqlite" else "false",
     )
     known = {"now": prepare(NOW), "later": prepare(NOW + 300 * DAY)}
@@ -115,8 +118,5 @@ def _advance(count: int) -> dict[str, Any]:
     return {"seconds": seconds, "moved": done.moved, "events": done.events, "queries": len(queries)}
 
 
-COMMANDS = {"fill": _fill, "tick": _tick, "advance": _advance}
-
-
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    run({"fill": _fill, "tick": _tick, "advance": _advance})

@@ -66,6 +66,10 @@ class Command(BaseCommand):
             help="beside so many runs that sleep",
         )  # fmt: skip
         part.add_argument("--due", type=int, default=10_000, help="so many are due at once (10000)")
+        part.add_argument(
+            "--entering", type=_numbers, default=[100_000, 400_000], metavar="100000,400000",
+            help="so many rows come in when a chain is armed",
+        )  # fmt: skip
         part.add_argument("--repeat", type=int, default=200, help="medians of so many ticks (200)")
         _add_database_url(part)
         part.add_argument("--json", type=Path, dest="file", help="write the figures there too")
@@ -105,15 +109,22 @@ class Command(BaseCommand):
         *,
         sleeping: list[int],
         due: int,
+        entering: list[int],
         repeat: int,
         database_url: str,
         file: Path | None,
         **options: Any,
     ) -> None:
         results = chains.measure(database_url, sleeping, due, repeat, self._progress)
+        arrivals = chains.measure_arrivals(database_url, entering, self._progress)
         self.stdout.write(f"\n{chains.table(results)}\n")
+        self.stdout.write(f"\n{chains.arrivals_table(arrivals)}\n")
         if file is not None:
-            file.write_text(json.dumps([asdict(result) for result in results], indent=2) + "\n")
+            figures = {
+                "sleeping": [asdict(result) for result in results],
+                "entering": [asdict(arrival) for arrival in arrivals],
+            }
+            file.write_text(json.dumps(figures, indent=2) + "\n")
 
     def recording(
         self,
