@@ -16,9 +16,11 @@ from automation.events import bell
 from automation.events.models import EventRecord
 from automation.rules.sources import Source, sources
 from tests import shop
-from tests.observed import Note, OldNote, Place, Restaurant, tables  # noqa: F401
+from tests.observed import Note, OldNote, Place, Restaurant, tables
 from tests.sequences import OPEN, ORDERED, chain, reminders
 from tests.shop import NOW
+
+__all__ = ["tables"]
 
 pytestmark = pytest.mark.django_db
 

@@ -6,6 +6,7 @@ import lxml.html
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission, User
+from django.db import connection
 from django.test import Client
 from django.urls import reverse
 
@@ -16,7 +17,7 @@ from automation.events.models import EventRecord
 from automation.rules import definitions
 from tests import forms, sequences, shop
 from tests.sequences import OPEN, ORDERED, TWO_PAID
-from tests.test_admin_queries import queries
+from tests.test_admin_queries import grows, queries
 
 pytestmark = [pytest.mark.django_db, pytest.mark.sqlite_only]
 
@@ -125,6 +126,32 @@ def test_the_list_says_what_it_does_and_who_is_on_the_way(admin_client):
         "Carts where status is Open: Start → REMINDED → LAST → End"
     ]
     assert items(found, "//td[@class='field-under_way']") == ["on their way 1"]
+
+
+def test_the_list_asks_no_more_for_more_chains(admin_client):
+    def make():
+        on_the_way(sequences.reminders())
+
+    few, many = grows(admin_client, reverse("admin:automation_chains_chain_changelist"), make)
+    assert (few, many) == (few, few)
+
+
+def test_a_list_of_chains_with_too_many_on_their_way_does_not_keep_anybody_waiting(admin_client):
+    on_the_way(sequences.reminders())
+    table = ChainRun._meta.db_table
+    with connection.cursor() as cursor:
+        cursor.execute(f"ALTER TABLE {table} RENAME TO all_runs")
+        cursor.execute(
+            f"CREATE VIEW {table} AS SELECT * FROM all_runs WHERE id < (WITH RECURSIVE "
+            "n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT MAX(i) FROM n)"
+        )
+    found = admin_client.get(reverse("admin:automation_chains_chain_changelist"))
+    assert items(found, "//td[@class='field-under_way']") == [
+        "on their way too many to count quickly"
+    ]
+    assert items(found, "//td[@class='field-next_one']") == [
+        "next look It takes too long to find out."
+    ]
 
 
 # The picture ----------------------------------------------------------------------------------

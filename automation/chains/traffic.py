@@ -3,7 +3,7 @@ long to count is not known (None)."""
 
 import datetime
 from collections import Counter
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -17,7 +17,7 @@ from automation.chains.transitions import Transition
 from automation.rules.counting import TooSlow, in_time
 from automation.rules.keys import key_expression
 
-Key = TypeVar("Key", bound=Hashable)
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
@@ -41,13 +41,23 @@ def traffic(chain: Chain, now: datetime.datetime) -> Traffic:
     return Traffic(
         here(chain),
         _in_time(lambda: _went(chain, now)),
-        None if ended is None else Counter({n: ended[n] for n in Outcome.values if ended[n]}),
+        None if ended is None else Counter({n: ended[n] for n in Outcome.values if n in ended}),
     )
 
 
 def here(chain: Chain) -> Counter[str] | None:
     """How many are in each state now."""
-    return _in_time(lambda: activity.in_states(chain))
+    return _in_time(lambda: Counter(activity.in_states(chain)))
+
+
+def on_each(chains: Collection[Chain]) -> Counter[int] | None:
+    """How many are on their way on each of ``chains``, by its primary key."""
+    return _in_time(lambda: Counter(activity.on_their_way(chains)))
+
+
+def next_looks(chains: Collection[Chain]) -> dict[int, datetime.datetime] | None:
+    """When the first one on each of ``chains`` is looked at next, by the chain's primary key."""
+    return _in_time(lambda: activity.next_looks(chains))
 
 
 def on_the_way(chain: Chain, states: list[str] | None = None) -> Exists:
@@ -70,9 +80,9 @@ def _went(chain: Chain, now: datetime.datetime) -> Counter[tuple[str, str]]:
     return found
 
 
-def _in_time(count: Callable[[], Mapping[Key, int]]) -> Counter[Key] | None:
+def _in_time(ask: Callable[[], Answer]) -> Answer | None:
     try:
         with in_time(ChainRun.objects.db):
-            return Counter(count())
+            return ask()
     except TooSlow:
         return None
