@@ -15,6 +15,7 @@ from automation.chains.models import Chain, ChainRun, StartChain, Transition
 from automation.events.groups import producers
 from automation.events.models import EventRecord
 from automation.rules import definitions
+from automation.rules.counting import Counted
 from tests import forms, sequences, shop
 from tests.sequences import OPEN, ORDERED, TWO_PAID
 from tests.test_admin_queries import grows, queries
@@ -317,6 +318,45 @@ def test_the_panel_of_a_step_says_who_is_there_and_what_it_means(admin_client):
     assert "Start → REMINDED: everybody, after 2 days, then until Monday, 09:00." in found
     assert "1 of the 1 who are where it begins" in found
     assert "cart_open" in found
+
+
+def test_the_panel_of_a_step_from_the_start_counts_those_who_come_in_or_are_there(admin_client):
+    swiss, german = shop.customer(country="CH"), shop.customer(country="DE")
+    coming = shop.cart(swiss)
+    shop.cart(german)
+    shop.cart(swiss, status="ordered")
+    moved_on, there = (shop.cart(swiss, status="ordered") for _number in range(2))
+    chain = sequences.reminders()
+    chain.start(there, shop.NOW)
+    run = chain.start(moved_on, shop.NOW)
+    ChainRun.objects.filter(pk=run.pk).update(state="REMINDED")
+    step, later = (chain.transitions.get(name=name) for name in ("Reminder", "Voucher"))
+    for each in (step, later):
+        shop.ask(each, ("customer__country", "field.one_of", "CH"))
+
+    said = "2 of the 3 carts that come in, or are at the start, match now"
+    sent = forms.filled(admin_client, page_of(step), "transition") | {"from_states": "NEW"}
+    assert said in words_of_panel(admin_client.post(page_of(step, "panel"), sent))
+    assert said in words(admin_client.get(page_of(step, "preview")))
+    sent["from_states"] = "REMINDED"
+    assert "4 of 5 carts match now" in words_of_panel(
+        admin_client.post(page_of(step, "panel"), sent)
+    )
+    assert "of 5 carts match now" in words(admin_client.get(page_of(later, "preview")))
+
+    (of_start,) = [each for each in producers() if each.group == "cart_reminder"]
+    assert of_start.count(shop.NOW, 2) == Counted(2)
+    sampled = {event.row_pk for event in of_start.sample(shop.NOW, 9)}
+    assert sampled == {str(coming.pk), str(there.pk)}
+
+
+def test_the_panel_of_a_step_stays_when_the_entry_cannot_be_asked(admin_client):
+    chain = sequences.reminders()
+    chain.entry.conditions.update(field="gone")
+    step = chain.transitions.get(name="Reminder")
+    sent = forms.filled(admin_client, page_of(step), "transition") | {"from_states": "NEW"}
+    found = words_of_panel(admin_client.post(page_of(step, "panel"), sent))
+    assert "0 of 0 carts match now" in found
 
 
 def words_of_panel(response):

@@ -7,15 +7,17 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q
 
 from automation.chains import activity
 from automation.chains.chain import Chain
-from automation.chains.names import Outcome
+from automation.chains.names import NEW, Outcome
 from automation.chains.runs import ChainRun
 from automation.chains.transitions import Transition
 from automation.rules.counting import TooSlow, in_time
 from automation.rules.keys import key_expression
+from automation.rules.models import BrokenRule
+from automation.rules.panel import Narrow
 
 Answer = TypeVar("Answer")
 
@@ -66,6 +68,21 @@ def on_the_way(chain: Chain, states: list[str] | None = None) -> Exists:
     key = key_expression(chain.source_or_error().model, OuterRef("pk"))
     runs = ChainRun.objects.on_their_way().filter(chain=chain, subject_key=key)
     return Exists(runs if states is None else runs.filter(state__in=states))
+
+
+def those_at_the_start(step: Transition, now: datetime.datetime) -> Narrow | None:
+    """For a step that leads from the start alone: what picks those rows that match the entry at
+    ``now`` (aware), or are there already. None if any row may take the step, and if the entry
+    cannot be asked."""
+    entry = step.chain.entry_rule()
+    if entry is None or states_before(step) != [NEW]:
+        return None
+    try:
+        coming = entry.rows(now)
+    except BrokenRule:
+        return None
+    there = on_the_way(step.chain, [NEW])
+    return lambda rows: rows.filter(Q(pk__in=coming.values("pk")) | there)
 
 
 def states_before(step: Transition) -> list[str]:

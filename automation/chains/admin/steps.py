@@ -16,6 +16,7 @@ from automation.chains.checking import problems_of_template
 from automation.chains.forms import StepsFrom, state_choices
 from automation.chains.pages import step_panel, steps
 from automation.chains.pages.changes import note_on_chain, pause_changed, to_chain
+from automation.chains.traffic import those_at_the_start
 from automation.chains.transitions import Entry, Goal, Transition
 from automation.chains.wording import from_label, state_label, wait_label
 from automation.events.groups import made_groups
@@ -339,6 +340,9 @@ class TransitionAdmin(RuleOfChainAdmin):
     def panel_first(self, rule: Any, now: datetime.datetime) -> Narrow | None:
         return step_panel.where_it_begins(rule)
 
+    def panel_among(self, rule: Any, now: datetime.datetime) -> Narrow | None:
+        return those_at_the_start(rule, now)
+
     def panel_further(
         self,
         request: HttpRequest,
@@ -347,4 +351,5 @@ class TransitionAdmin(RuleOfChainAdmin):
         now: datetime.datetime,
         wrong: dict[str, list[str]],
     ) -> dict[str, Any]:
-        return step_panel.of_step(rule, found, now, wrong)
+        from_start = self.panel_among(rule, now) is not None
+        return {**step_panel.of_step(rule, found, now, wrong), "from_start": from_start}
