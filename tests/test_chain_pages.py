@@ -411,6 +411,12 @@ def test_a_clone_is_a_draft_with_everything_but_those_on_their_way(admin_client)
 # Numbers of queries ---------------------------------------------------------------------------
 
 
+def test_the_page_of_a_chain_reads_its_rules_once(admin_client):
+    chain = sequences.reminders()
+    # Two about who asks, two of the chain, three of its rules and of its runs, two of who hears.
+    assert queries(admin_client, page_of(chain)) == 12
+
+
 def test_no_page_asks_more_with_more_steps_and_runs(admin_client):
     def urls(chain):
         step = chain.transitions.first()

@@ -41,6 +41,9 @@ MEANING_FIELDS = ("states", "reentry", "limit_days", "time_zone")
 
 
 class ChainList(ChangeList):
+    def get_queryset(self, request: HttpRequest, *args: Any) -> Any:
+        return super().get_queryset(request, *args).prefetch_related("entry__conditions")
+
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
         chains: list[Any] = list(self.result_list)
@@ -62,9 +65,6 @@ class ChainAdmin(Importable):
     list_filter = ("state", SourceFilter)
     actions = (bulk.pause, bulk.clone, bulk.export)
     search_fields = ("name", "slug")
-
-    def get_queryset(self, request: HttpRequest) -> Any:
-        return super().get_queryset(request).prefetch_related("entry__conditions")
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return ChainList
