@@ -22,10 +22,10 @@ def in_states(chain: Chain) -> dict[str, int]:
 
 
 def on_their_way(chains: Collection[Chain]) -> dict[int, int]:
-    """How many are on their way on each of ``chains`` that anybody is on, by its primary key; one
-    query."""
+    """How many are on their way on each of ``chains``, by its primary key; one query."""
     active = ChainRun.objects.on_their_way().filter(chain__in=chains).order_by()
-    return dict(active.values_list("chain").annotate(number=Count("pk")))
+    counts = dict(active.values_list("chain").annotate(number=Count("pk")))
+    return {chain.pk: counts.get(chain.pk, 0) for chain in chains}
 
 
 def next_looks(chains: Collection[Chain]) -> dict[int, datetime.datetime]:

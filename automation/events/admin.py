@@ -12,11 +12,10 @@ from django.contrib.admin.views.main import ChangeList
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import path, reverse
 from django.utils import timezone
-from django.utils.formats import date_format
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
-from django.utils.translation import gettext, pgettext
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from import_export.admin import ExportMixin
 from import_export.formats.base_formats import CSV
@@ -28,6 +27,7 @@ from automation.events.housekeeping.own_chores import EMPTY
 from automation.events.models import EventRecord
 from automation.events.outbox import delivery_models
 from automation.events.rows import kind_of_row, titles
+from automation.rules.dates import said_moment
 from automation.rules.keys import without_hyphens
 from automation.rules.models import Rule
 from automation.rules.styled_admin import StyledAdmin
@@ -77,12 +77,7 @@ def moment(when: datetime.datetime | None) -> str:
     """A moment as lists show it: short, in the site's time zone, the year only of others."""
     if when is None:
         return "–"
-    local = timezone.localtime(when)
-    if local.year == timezone.localtime().year:
-        # Translators: day, month, hours and minutes, in the letters of Django's date filter.
-        return date_format(local, pgettext("date and time", "j M, H:i"))
-    # Translators: day, month, year, hours and minutes, in the letters of Django's date filter.
-    return date_format(local, pgettext("date and time", "j M Y, H:i"))
+    return said_moment(timezone.localtime(when), timezone.localtime())
 
 
 def state_badge(state: str, label: Any) -> str:

@@ -218,6 +218,10 @@ class StepForm(SourceForm):
         weekday: Any = self.fields["wait_weekday"]
         weekday.choices = [("", _("any day")), *list(weekday.choices)[1:]]
         self.fields["group_template"].widget = TextWithSuggestions(made_groups, {"maxlength": 500})
+        self.fields["group_template"].help_text = gettext_lazy(
+            "The name of the event that this step makes. Values of the row can be part of it, and "
+            "of the chain, such as {{ chain.state }}. Empty: no event."
+        )
 
     def clean_name(self) -> str:
         name: str = self.cleaned_data["name"]
