@@ -10,6 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from automation.events import Event, record
+from automation.events.admin import moment
 from automation.events.dispatch import listeners
 from automation.events.models import EventRecord, ListenerCall
 from automation.events.rows import titles
@@ -100,7 +101,9 @@ def test_rows_with_uuids_are_called_as_they_call_themselves(tables, admin_client
         assert "(Row 3, seat 14)</option>" in preview.content.decode()
         event = EventRecord.objects.get(key=f"sold:{rows[0].pk.hex}")
         detail = reverse("admin:automation_events_eventrecord_change", args=[event.pk])
-        assert "Row 3, seat 14" in admin_client.get(detail).content.decode()
+        shown = admin_client.get(detail).content.decode()
+    assert "Row 3, seat 14" in shown
+    assert f'<div class="readonly">{moment(event.recorded_at)}</div>' in shown
 
 
 def test_a_list_of_rows_with_uuids_asks_one_question_about_them(tables, monkeypatch):

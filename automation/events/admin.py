@@ -209,10 +209,10 @@ class EventRecordAdmin(ExportMixin, ReadOnlyAdmin):
     ordering = ("-pk",)
     list_select_related = ()
     fields = (
-        "recorded_at", "group", "key", "made_by", "the_row", "recipient", "language",
+        "when", "group", "key", "made_by", "the_row", "recipient", "language",
         "time_zone", "caused", "known",
     )  # fmt: skip
-    readonly_fields = ("made_by", "the_row", "caused", "known")
+    readonly_fields = ("when", "made_by", "the_row", "caused", "known")
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).prefetch_related("rule")
