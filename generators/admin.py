@@ -38,8 +38,14 @@ def listened_groups() -> list[tuple[str, str]]:
     return list(actions.order_by("group").values_list("group", "name"))
 
 
+_GROUP = _("The name of the events it makes. Values of the row can be part of it.")
 _EXAMPLE = _(
     "The name of the events it makes. Values of the row can be part of it, such as %(group)s."
+)
+_OWN_KEY = _("For “once for each key of your own”: rows with the same key make one event together.")
+_OWN_KEY_OF_PERSON = _(
+    "For “once for each key of your own”: rows with the same key make one event together. "
+    "With %(person)s it is one for each person."
 )
 
 
@@ -59,6 +65,18 @@ def example_group(generator: Generator) -> str:
     return ""
 
 
+def own_key_help(generator: Generator) -> str:
+    """What an own key is for, with the address of the person as its source calls it."""
+    try:
+        source = generator.source_or_error()
+    except BrokenRule:
+        return _OWN_KEY
+    if not source.recipient:
+        return _OWN_KEY
+    person = source.recipient.replace(LOOKUP_SEP, ".")
+    return _OWN_KEY_OF_PERSON % {"person": f"{{{{ {source.row_name}.{person} }}}}"}
+
+
 class GeneratorForm(SourceForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -68,8 +86,12 @@ class GeneratorForm(SourceForm):
             self.fields["group_template"].widget = TextWithSuggestions(
                 listened_groups, {"maxlength": 500}
             )
-            if self.instance.pk and (example := example_group(self.instance)):
-                self.fields["group_template"].help_text = _EXAMPLE % {"group": example}
+            example = example_group(self.instance) if self.instance.pk else ""
+            self.fields["group_template"].help_text = (
+                _EXAMPLE % {"group": example} if example else _GROUP
+            )
+        if "key_template" in self.fields:
+            self.fields["key_template"].help_text = own_key_help(self.instance)
 
     def _post_clean(self) -> None:
         super()._post_clean()  # type: ignore[misc]

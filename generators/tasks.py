@@ -32,15 +32,14 @@ def offer_due(now: datetime.datetime, **kwargs: Any) -> None:
 
 def row_saved(sender: Any, instance: Any, using: str, raw: bool = False, **kwargs: Any) -> None:
     """Ring for the generators that want to know at once, when the row is committed."""
-    model = sender._meta.concrete_model  # a proxy's rows are those of its model, and back
-    keys = [source.key for source in sources if source.model._meta.concrete_model is model]
+    keys = sources.keys_of(instance)
     if raw or not keys or using != database():
         return
 
     def ring() -> None:
         wanted = Generator.objects.filter(state=State.ARMED, on_save=True, source__in=keys)
-        for pk in wanted.values_list("pk", flat=True):
-            bell.enqueue(RUN_ROW_TASK, pk, key_text(instance.pk))
+        for pk, source in wanted.values_list("pk", "source"):
+            bell.enqueue(RUN_ROW_TASK, pk, key_text(keys[source]))
 
     transaction.on_commit(ring, using=using)
 

@@ -3,7 +3,7 @@
 import datetime
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from django.db.models import Q, QuerySet
@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from automation.events.event import Event, stored_event
 from automation.events.groups import Producer, producers
 from automation.events.models import EventRecord
+from automation.events.rows import titles
 from automation.rules import plain
 from automation.rules.counting import Counted, TooSlow, in_time
 from automation.rules.keys import key_meant, without_hyphens
@@ -29,12 +30,14 @@ ASKED = 2
 @dataclass(frozen=True)
 class Sample:
     """An event to look at a mail with: one that happened (``record`` is its number), or that a
-    row would make now. ``name``: the event's key, or what names the row."""
+    row would make now. ``name``: the event's key, or what names the row; ``row``: what people
+    call the row, of those that ``name_rows`` gives."""
 
     name: str
     event: Event
     label: str
     record: int | None = None
+    row: str = ""
 
     @property
     def recorded(self) -> bool:
@@ -105,6 +108,15 @@ def named(mail: Mail, name: str, now: datetime.datetime) -> Sample | None:
         except (BrokenRule, TypeError, ValueError):
             continue
     return None
+
+
+def name_rows(found: list[Sample]) -> list[Sample]:
+    """The samples with what people call their rows: numbers are enough, other keys are not."""
+    keys = [(sample.event.row_model, sample.event.row_pk) for sample in found]
+    named = titles(row for row in keys if not row[1].isdecimal())
+    return [
+        replace(sample, row=named.get(row, row[1])) for sample, row in zip(found, keys, strict=True)
+    ]
 
 
 def newest(mail: Mail, now: datetime.datetime, most: int) -> list[Event]:

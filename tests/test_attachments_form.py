@@ -48,6 +48,23 @@ def test_a_file_is_attached_and_makes_a_version(admin_client, mail):
     assert mail.versions.first().content.attachments == (File("Prices.pdf", made.digest),)
 
 
+def test_a_new_mail_begins_without_a_row_for_files_and_takes_them_all_the_same(admin_client):
+    page = reverse("admin:mails_mail_add")
+    form = filled(admin_client, page, "mail")
+    assert form["attachments-TOTAL_FORMS"] == "0"
+    assert 'enctype="multipart/form-data"' in admin_client.get(page).content.decode()
+    sent = {
+        "name": "Prices",
+        "slug": "prices",
+        "group": "prices",
+        "subject": "Prices",
+        "body": "Here",
+    }
+    files = {"attachments-TOTAL_FORMS": "1", "attachments-0-file": upload(pdf(), "Prices.pdf")}
+    assert admin_client.post(page, {**form, **sent, **files}).status_code == 302
+    assert attached(Mail.objects.get()) == [("Prices.pdf", len(pdf()))]
+
+
 def test_the_form_can_always_send_files(admin_client, mail):
     page = reverse("admin:mails_mail_change", args=[mail.pk])
     assert 'enctype="multipart/form-data"' in admin_client.get(page).content.decode()

@@ -178,7 +178,7 @@ def test_who_has_waited_and_does_not_match_is_looked_at_again_and_again():
     assert (run.next_update, run.looked_at) == (NOW + 30 * MINUTE, NOW)
     assert run.problems == {
         "Ordered": ["Its conditions do not hold."],
-        "Later": ["It waits until 03/13/2026 1 p.m. (CET)."],
+        "Later": ["It waits until 13 Mar 2026, 13:00 (CET)."],
     }
     go(of, NOW + 3 * DAY - MINUTE)
     assert the_run().next_update == NOW + 3 * DAY

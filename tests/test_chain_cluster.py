@@ -14,9 +14,13 @@ from automation.chains.models import Chain, ChainRun
 from automation.demo.models import Cart
 from automation.events import bell
 from automation.events.models import EventRecord
+from automation.rules.sources import Source, sources
 from tests import shop
+from tests.observed import Note, OldNote, Place, Restaurant, tables
 from tests.sequences import OPEN, ORDERED, chain, reminders
 from tests.shop import NOW
+
+__all__ = ["tables"]
 
 pytestmark = pytest.mark.django_db
 
@@ -148,6 +152,32 @@ def test_a_row_that_is_saved_is_looked_at_soon(django_capture_on_commit_callback
     tasks.look("demo.cart", str(cart.pk))
     runs = ChainRun.objects.order_by("pk")
     assert [(run.outcome, run.looked_at is None) for run in runs] == [("goal", False), ("", True)]
+
+
+@pytest.mark.parametrize(
+    ("about", "saved"), [(Note, OldNote), (OldNote, Note), (Place, Restaurant), (Restaurant, Place)]
+)
+def test_a_row_is_saved_through_its_proxy_its_child_and_its_parent(
+    tables, django_capture_on_commit_callbacks, about, saved
+):
+    row = (Restaurant if about is Place else about).objects.create()
+    with sources.registered(Source(about, ["id"])):
+        of = chain(("Go", ["NEW"], "DONE", {"days": 1}), source=f"tests.{about._meta.model_name}")
+        of.start(row.pk, timezone.now())
+        with django_capture_on_commit_callbacks(execute=True):
+            saved.objects.get(pk=row.pk).save()
+        ((task, arguments),) = queued()
+        assert (task, arguments[1]) == (tasks.LOOK_TASK, str(row.pk))
+        tasks.look(*arguments)
+    assert ChainRun.objects.get().looked_at is not None
+
+
+def test_a_row_that_is_saved_to_another_database_wakes_nobody(django_capture_on_commit_callbacks):
+    cart = shop.cart()
+    reminders().start(cart, timezone.now())
+    with django_capture_on_commit_callbacks(execute=True):
+        tasks.row_saved(sender=Cart, instance=cart, using="archive")
+    assert queued() == []
 
 
 def test_a_row_on_no_chain_costs_one_question(django_capture_on_commit_callbacks):

@@ -6,6 +6,7 @@ import lxml.html
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission, User
+from django.db import connection
 from django.test import Client
 from django.urls import reverse
 
@@ -14,9 +15,10 @@ from automation.chains.models import Chain, ChainRun, StartChain, Transition
 from automation.events.groups import producers
 from automation.events.models import EventRecord
 from automation.rules import definitions
+from automation.rules.counting import Counted
 from tests import forms, sequences, shop
 from tests.sequences import OPEN, ORDERED, TWO_PAID
-from tests.test_admin_queries import queries
+from tests.test_admin_queries import grows, queries
 
 pytestmark = [pytest.mark.django_db, pytest.mark.sqlite_only]
 
@@ -132,6 +134,32 @@ def test_the_list_says_what_it_does_and_who_is_on_the_way(admin_client):
         "Carts where status is Open: Start → REMINDED → LAST → End"
     ]
     assert items(found, "//td[@class='field-under_way']") == ["on their way 1"]
+
+
+def test_the_list_asks_no_more_for_more_chains(admin_client):
+    def make():
+        on_the_way(sequences.reminders())
+
+    few, many = grows(admin_client, reverse("admin:automation_chains_chain_changelist"), make)
+    assert (few, many) == (few, few)
+
+
+def test_a_list_of_chains_with_too_many_on_their_way_does_not_keep_anybody_waiting(admin_client):
+    on_the_way(sequences.reminders())
+    table = ChainRun._meta.db_table
+    with connection.cursor() as cursor:
+        cursor.execute(f"ALTER TABLE {table} RENAME TO all_runs")
+        cursor.execute(
+            f"CREATE VIEW {table} AS SELECT * FROM all_runs WHERE id < (WITH RECURSIVE "
+            "n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT MAX(i) FROM n)"
+        )
+    found = admin_client.get(reverse("admin:automation_chains_chain_changelist"))
+    assert items(found, "//td[@class='field-under_way']") == [
+        "on their way too many to count quickly"
+    ]
+    assert items(found, "//td[@class='field-next_one']") == [
+        "next look It takes too long to find out."
+    ]
 
 
 # The picture ----------------------------------------------------------------------------------
@@ -299,6 +327,45 @@ def test_the_panel_of_a_step_says_who_is_there_and_what_it_means(admin_client):
     assert "cart_open" in found
 
 
+def test_the_panel_of_a_step_from_the_start_counts_those_who_come_in_or_are_there(admin_client):
+    swiss, german = shop.customer(country="CH"), shop.customer(country="DE")
+    coming = shop.cart(swiss)
+    shop.cart(german)
+    shop.cart(swiss, status="ordered")
+    moved_on, there = (shop.cart(swiss, status="ordered") for _number in range(2))
+    chain = sequences.reminders()
+    chain.start(there, shop.NOW)
+    run = chain.start(moved_on, shop.NOW)
+    ChainRun.objects.filter(pk=run.pk).update(state="REMINDED")
+    step, later = (chain.transitions.get(name=name) for name in ("Reminder", "Voucher"))
+    for each in (step, later):
+        shop.ask(each, ("customer__country", "field.one_of", "CH"))
+
+    said = "2 of the 3 carts that come in, or are at the start, match now"
+    sent = forms.filled(admin_client, page_of(step), "transition") | {"from_states": "NEW"}
+    assert said in words_of_panel(admin_client.post(page_of(step, "panel"), sent))
+    assert said in words(admin_client.get(page_of(step, "preview")))
+    sent["from_states"] = "REMINDED"
+    assert "4 of 5 carts match now" in words_of_panel(
+        admin_client.post(page_of(step, "panel"), sent)
+    )
+    assert "of 5 carts match now" in words(admin_client.get(page_of(later, "preview")))
+
+    (of_start,) = [each for each in producers() if each.group == "cart_reminder"]
+    assert of_start.count(shop.NOW, 2) == Counted(2)
+    sampled = {event.row_pk for event in of_start.sample(shop.NOW, 9)}
+    assert sampled == {str(coming.pk), str(there.pk)}
+
+
+def test_the_panel_of_a_step_stays_when_the_entry_cannot_be_asked(admin_client):
+    chain = sequences.reminders()
+    chain.entry.conditions.update(field="gone")
+    step = chain.transitions.get(name="Reminder")
+    sent = forms.filled(admin_client, page_of(step), "transition") | {"from_states": "NEW"}
+    found = words_of_panel(admin_client.post(page_of(step, "panel"), sent))
+    assert "0 of 0 carts match now" in found
+
+
 def words_of_panel(response):
     return " ".join(lxml.html.fromstring(response.content.decode()).text_content().split())
 
@@ -357,6 +424,12 @@ def test_it_is_paused_from_the_list_if_it_is_armed(admin_client):
 
 
 # Numbers of queries ---------------------------------------------------------------------------
+
+
+def test_the_page_of_a_chain_reads_its_rules_once(admin_client):
+    chain = sequences.reminders()
+    # Two about who asks, two of the chain, three of its rules and of its runs, two of who hears.
+    assert queries(admin_client, page_of(chain)) == 12
 
 
 def test_no_page_asks_more_with_more_steps_and_runs(admin_client):

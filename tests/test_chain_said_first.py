@@ -11,6 +11,7 @@ from django.urls import reverse
 
 from automation.chains.models import Chain, ChainRun, Entry, Goal, StartChain
 from automation.rules import definitions
+from automation.rules.models import Segment
 from tests import coded, forms, shop
 from tests.sequences import OPEN, ORDERED, TWO_PAID, chain, reminders, transition
 from tests.test_chain_pages import items, on_the_way, page_of, words
@@ -135,26 +136,42 @@ def test_what_would_change_of_a_chain_is_shown_in_words(admin_client):
     found = admin_client.post(
         reverse("admin:automation_chains_chain_import"), {"file": file}
     ).content.decode()
-    voucher = "Carts where number of paid orders before is at least 2, cart_voucher"
-    before = [
+    voucher = "Carts where number of paid orders before is at least 2 · event cart_voucher"
+    page = lxml.html.fromstring(found)
+    assert [each.text for each in page.xpath("//details//del")] == [
         "REMINDED → LAST",
         "Carts where status is Ordered",
-        "Reminder: Start → REMINDED, after 2 days, everybody, cart_reminder\n"
-        f"Voucher: REMINDED → LAST, after 7 days, {voucher}\n"
-        "Second reminder: REMINDED → LAST, after 7 days, everybody, cart_last_reminder\n"
-        "Enough: LAST → End, after 14 days, everybody",
+        f"Voucher: REMINDED → LAST · after 7 days · {voucher}",
+        "Second reminder: REMINDED → LAST · after 7 days · everybody · event cart_last_reminder",
+        "Enough: LAST → End · after 14 days · everybody",
     ]
-    after = [
+    assert [each.text for each in page.xpath("//details//ins")] == [
         "REMINDED",
         "–",
-        "Reminder: Start → REMINDED, after 2 days, everybody, cart_reminder\n"
-        f"Voucher: REMINDED → End, after 7 days, then until Monday, 09:00, {voucher}",
+        f"Voucher: REMINDED → End · after 7 days, then until Monday, 09:00 · {voucher}",
     ]
-    page = lxml.html.fromstring(found)
-    assert [each.text for each in page.xpath("//details//del")] == before
-    assert [each.text for each in page.xpath("//details//ins")] == after
+    same = "Reminder: Start → REMINDED · after 2 days · everybody · event cart_reminder"
+    assert [each.text for each in page.xpath("//td/div[not(*)]")] == [same, same]
+    labels = [each.text for each in page.xpath("//details//tbody//th")]
+    assert labels == ["States", "When it has arrived", "Steps"]
     of.refresh_from_db()
     assert of.state == "armed"
+
+
+def test_what_comes_in_one_file_is_shown_in_words(admin_client):
+    """A chain that names a segment of the same file: neither is here yet."""
+    segment = Segment.objects.create(name="Big carts", slug="big", source="demo.cart")
+    shop.ask(segment, ("total", "field.more", "100"))
+    chain(("Go", ["NEW"], "DONE", {"when": [("segment", "segment.in", "big")]}), entry=[OPEN])
+    data = {**definitions.dump(Segment.objects.all()), **definitions.dump(Chain.objects.all())}
+    Chain.objects.all().delete()
+    segment.delete()
+    file = SimpleUploadedFile("chains.json", json.dumps(data).encode())
+    found = admin_client.post(reverse("admin:automation_chains_chain_import"), {"file": file})
+    said = items(found, "//td/div")
+    assert "Carts where total is more than 100" in said
+    assert "Go: Start → End · at once · Carts where in segment Big carts" in said
+    assert "Carts" in said
 
 
 # Changing a chain that is armed -----------------------------------------------------------------

@@ -10,6 +10,7 @@ from automation.demo.models import Cart
 from automation.rules.fields import Field
 from automation.rules.models import Segment
 from automation.rules.sources import Source, sources
+from automation.rules.split_condition import place
 from generators.models import Generator
 from tests import shop
 from tests.condition_lines import choose_field, field_of, line, tab_to
@@ -339,3 +340,42 @@ def test_without_scripts_lines_are_written_in_the_readers_language(
     context.close()
     texts = [condition.value_text() for condition in generator.conditions.all()]
     assert texts == ["1 week", "open", "2 days and 3 months"]
+
+
+def test_a_share_is_a_percentage_and_a_name_in_use(superuser_page: Page) -> None:
+    page = superuser_page
+    shop.ask(
+        Segment.objects.create(name="Test", slug="test", source="demo.cart"),
+        ("split", "split.in", "10 % of spring-test"),
+    )
+    carts = [shop.cart() for _number in range(9)]
+    open_form(page, empty())
+    choose_field(line(page, 0), "random share")
+    line(page, 0).get_by_label("Question").select_option("is not among")
+    percent = line(page, 0).get_by_label("Value, percent")
+    name = line(page, 0).get_by_label("Value, name of the split")
+    options = page.locator(f"#{name.get_attribute('list')} option")
+    assert options.evaluate_all("all => all.map(each => each.value)") == ["spring-test"]
+    expect(line(page, 0).get_by_role("textbox").locator("visible=true")).to_have_count(1)
+
+    name.fill("autumn")
+    save(page)
+    said = "Enter how many percent: a number such as 20, or from where to where: 50–100."
+    expect(line(page, 0).locator(".errorlist")).to_have_text(said)
+    expect(name).to_have_value("autumn")
+    percent.fill("half")
+    save(page)
+    expect(line(page, 0).locator(".errorlist")).to_contain_text("“half” is no percentage.")
+
+    percent.fill("0,5 %")
+    expect(line(page, 0)).to_contain_text("the other 99.5 percent")
+    percent.fill("50–100")
+    expect(line(page, 0)).to_contain_text("the other 50 percent")
+    others = [cart for cart in carts if place("autumn", cart.pk) < 50]
+    expect(line(page, 0).locator(".line-count")).to_have_text(str(len(others)))
+    save(page)
+    expect(sentence(page)).to_have_text(
+        "Carts where random share is not within 50 to 100 % of “autumn”"
+    )
+    expect(percent).to_have_value("50-100")
+    expect(name).to_have_value("autumn")

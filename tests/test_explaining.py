@@ -48,7 +48,7 @@ def test_a_moment_is_shown_where_the_rule_lives():
     generator = shop.generator(shop.OLD, time_zone="Pacific/Kiritimati")
     lines = explain(generator, cart.pk, NOW)
     assert lines is not None
-    assert lines[0].shown == "March 8, 2026, 2 a.m."
+    assert lines[0].shown == "8 Mar, 02:00"
 
 
 def test_a_row_that_is_not_there_is_none():

@@ -3,6 +3,7 @@
 import pytest
 from django.core.management import call_command
 from django.db import transaction
+from django.db.models.signals import post_save
 from django.test.utils import isolate_apps
 from django.utils import timezone
 from django_q.models import OrmQ
@@ -95,6 +96,21 @@ def test_a_row_that_is_saved_through_a_proxy_of_its_model_is_the_row(
     with django_capture_on_commit_callbacks(execute=True):
         saved = OpenCart.objects.create(customer=owner)
     assert rung() == [(generator.pk, str(saved.pk))]
+
+
+@isolate_apps("automation.demo")
+def test_a_row_of_a_child_is_one_of_its_parent(django_capture_on_commit_callbacks):
+    class GiftCart(Cart):
+        class Meta:
+            app_label = "demo"
+
+    generator, cart = shop.generator(on_save=True), shop.cart()
+    gift = GiftCart(
+        cart_ptr=cart, **{f.attname: getattr(cart, f.attname) for f in cart._meta.fields}
+    )
+    with django_capture_on_commit_callbacks(execute=True):
+        post_save.send(GiftCart, instance=gift, using="default")
+    assert rung() == [(generator.pk, str(cart.pk))]
 
 
 def test_a_row_that_is_saved_to_another_database_is_none_of_ours(

@@ -4,14 +4,22 @@ import uuid
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
 from automation.events import Event, record
+from automation.events.admin import moment
 from automation.events.dispatch import listeners
 from automation.events.models import EventRecord, ListenerCall
+from automation.events.rows import titles
+from automation.rules.sources import Source, sources
 from mails import samples
 from tests import shop
+from tests.observed import Ticket, tables
+
+__all__ = ["tables"]
 
 pytestmark = pytest.mark.django_db
 
@@ -66,3 +74,43 @@ def test_the_preview_finds_the_row(search: str, keys: list[str]):
     loans()
     mail = shop.mail(group="loan_late")
     assert [each.event.key for each in samples.find(mail, timezone.now(), search).found] == keys
+
+
+def test_rows_with_uuids_are_called_as_they_call_themselves(tables, admin_client, monkeypatch):
+    monkeypatch.setattr(Ticket, "__str__", lambda ticket: ticket.text)
+    rows = [Ticket.objects.create(text=text) for text in ("Row 3, seat 14", "Row 4", "Gone")]
+    for row in rows:
+        key = row.pk.hex
+        record([Event("sold", f"sold:{key}", row_model="tests.ticket", row_pk=key)])
+    record([Event("sold", "sold:7", row_model="demo.cart", row_pk="7")])
+    gone = rows[2].pk.hex
+    rows[2].delete()
+    mail = shop.mail(group="sold")
+    pages = [
+        reverse("admin:automation_events_eventrecord_changelist"),
+        reverse("admin:mails_mail_preview", args=[mail.pk]),
+    ]
+    with sources.registered(Source(Ticket, ["text"])):
+        listed, preview = (admin_client.get(page) for page in pages)
+        assert [row.row_title for row in listed.context["cl"].result_list] == [
+            "cart 7", f"tests.ticket {gone}", "Row 4", "Row 3, seat 14",
+        ]  # fmt: skip
+        assert [sample.row for sample in preview.context["samples"]] == [
+            "7", f"tests.ticket {gone}", "Row 4", "Row 3, seat 14",
+        ]  # fmt: skip
+        assert "(Row 3, seat 14)</option>" in preview.content.decode()
+        event = EventRecord.objects.get(key=f"sold:{rows[0].pk.hex}")
+        detail = reverse("admin:automation_events_eventrecord_change", args=[event.pk])
+        shown = admin_client.get(detail).content.decode()
+    assert "Row 3, seat 14" in shown
+    assert f'<div class="readonly">{moment(event.recorded_at)}</div>' in shown
+
+
+def test_a_list_of_rows_with_uuids_asks_one_question_about_them(tables, monkeypatch):
+    monkeypatch.setattr(Ticket, "__str__", lambda ticket: ticket.text)
+    rows = [("tests.ticket", Ticket.objects.create(text=str(n)).pk.hex) for n in range(9)]
+    with sources.registered(Source(Ticket, ["text"])), CaptureQueriesContext(connection) as asked:
+        assert list(titles([*rows, ("tests.ticket", "no key")]).values()) == [
+            *map(str, range(9)), "tests.ticket no key",
+        ]  # fmt: skip
+    assert len(asked) == 1

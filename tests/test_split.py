@@ -8,6 +8,7 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.db import connection, models
 from django.db.models import Count
+from django.urls import reverse
 from django.utils import translation
 
 from automation.demo.models import Customer
@@ -15,9 +16,10 @@ from automation.rules.conditions import matching
 from automation.rules.definitions import dump, load, read_condition
 from automation.rules.explaining import explain
 from automation.rules.models import Segment
+from automation.rules.offers import Offer
 from automation.rules.sources import Source, sources
 from automation.rules.split_condition import SplitCondition, place
-from tests import shop
+from tests import forms, shop
 from tests.shop import NOW
 
 pytestmark = pytest.mark.django_db
@@ -142,8 +144,10 @@ def test_a_share_is_read_as_people_write_it(text, expected):
         ("", "Write how many percent, and of which split: 20 % of spring-test"),
         ("spring-test", "Write how many percent, and of which split: 20 % of spring-test"),
         ("20 of spring-test", "Write how many percent, and of which split: 20 % of spring-test"),
-        ("20 %", "Give the split a name, such as 20 % of spring-test"),
-        ("20 % of", "Give the split a name, such as 20 % of spring-test"),
+        ("20 %", "Give the split a name, such as spring-test"),
+        ("20 % of", "Give the split a name, such as spring-test"),
+        ("% of x", "Enter how many percent: a number such as 20"),
+        ("half % of x", "“half” is no percentage. Write a number such as 20"),
         ("0 % of x", "The percentages must be from 0 to 100"),
         ("50-20 % of x", "The percentages must be from 0 to 100"),
         ("101 % of x", "The percentages must be from 0 to 100"),
@@ -191,6 +195,43 @@ def test_a_share_travels_as_a_definition():
     segment.delete()
     load(data)
     assert SplitCondition.objects.get().value_text() == "5-20.5 % of spring-test"
+
+
+def test_the_names_in_use_are_those_of_rules_about_the_same_rows():
+    for source, names in {"demo.customer": ["b", "A", "a"], "demo.cart": ["c"]}.items():
+        segment = Segment.objects.create(name=source, slug=source[5:], source=source)
+        shop.ask(segment, *(("split", "split.in", f"20 % of {name}") for name in names))
+    offered = Offer.of(sources.get("demo.customer")).for_script()["subjects"]["split"]
+    assert offered["suggestions"] == [("a", ""), ("b", "")]
+    assert [(each["label"], each["input"]) for each in offered["operators"]] == [
+        ("is among", "share"),
+        ("is not among", "share"),
+    ]
+
+
+def test_a_saved_share_is_shown_in_the_language_in_use():
+    offer = Offer.of(sources.get("demo.customer"))
+    saved = line("50–100 % of of course", sources.get("demo.customer")).value_text()
+    with translation.override("de"):
+        shown = offer.value_in_this_language("split", "split.in", saved)
+        assert shown == "50-100 % von of course"
+        assert value(shown) == value(saved)
+
+
+def test_what_a_form_without_scripts_sends_is_told_at_its_line(admin_client):
+    segment = Segment.objects.create(name="Test", slug="test", source="demo.customer")
+    page = reverse("admin:automation_rules_segment_change", args=[segment.pk])
+    sent = forms.filled(admin_client, page, "segment") | {
+        "conditions-0-field": "split",
+        "conditions-0-operator": "split.in",
+        "conditions-0-value": " % of spring-test",
+    }
+    answer = admin_client.post(page, sent)
+    said = "Enter how many percent: a number such as 20, or from where to where: 50–100."
+    assert forms.errors(answer) == {"conditions-0-value": [said]}
+    assert 'value=" % of spring-test"' in answer.content.decode()
+    admin_client.post(page, {**sent, "conditions-0-value": "20 % of spring-test"})
+    assert [str(part) for part in SplitCondition.objects.get().value] == ["0", "20", "spring-test"]
 
 
 def test_a_share_is_one_line_among_others():

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 from django.utils import timezone
-from django.utils.formats import date_format
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from automation.demo.models import Cart, Customer, Order
+from automation.events.admin import moment
 from automation.events.models import EventRecord
 from generators.models import Generator
 from tests import shop as demo_shop
@@ -127,7 +127,7 @@ def _left(cart: Cart, paid: int) -> Left:
 
 def as_shown(cart: Left) -> list[str]:
     """What the rule asks about, as the screen has it."""
-    changed = date_format(timezone.localtime(cart.changed), "DATETIME_FORMAT")
+    changed = moment(cart.changed)
     return [COUNTRIES[cart.country], changed, str(cart.paid)]
 
 

@@ -1,9 +1,9 @@
 """Where the runs of a chain are, and which ways they took lately, for pictures and lists."""
 
 import datetime
-from collections.abc import Iterable
+from collections.abc import Collection
 
-from django.db.models import Count
+from django.db.models import Count, Min
 
 from automation.chains.chain import Chain
 from automation.chains.runs import ChainRun, ChainStep
@@ -21,12 +21,18 @@ def in_states(chain: Chain) -> dict[str, int]:
     return dict(active.values_list("state").annotate(number=Count("pk")))
 
 
-def on_their_way(chains: Iterable[Chain]) -> dict[int, int]:
+def on_their_way(chains: Collection[Chain]) -> dict[int, int]:
     """How many are on their way on each of ``chains``, by its primary key; one query."""
-    pks = [chain.pk for chain in chains]
-    active = ChainRun.objects.on_their_way().filter(chain__in=pks).order_by()
+    active = ChainRun.objects.on_their_way().filter(chain__in=chains).order_by()
     counts = dict(active.values_list("chain").annotate(number=Count("pk")))
-    return {pk: counts.get(pk, 0) for pk in pks}
+    return {chain.pk: counts.get(chain.pk, 0) for chain in chains}
+
+
+def next_looks(chains: Collection[Chain]) -> dict[int, datetime.datetime]:
+    """When the first one on each of ``chains`` is looked at next, by the chain's primary key; one
+    query. A chain that nobody is on has none."""
+    waiting = ChainRun.objects.filter(chain__in=chains, next_update__isnull=False).order_by()
+    return dict(waiting.values_list("chain").annotate(first=Min("next_update")))
 
 
 def ways_taken(chain: Chain, now: datetime.datetime, days: int = DAYS) -> dict[Taken, int]:

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from django.db.models import prefetch_related_objects
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -114,6 +115,22 @@ def steps_of(chain: "Chain") -> list["Transition"]:
     return found
 
 
+def read_whole(pk: int) -> tuple["Chain", list["Transition"]]:
+    """The chain with this primary key, as it is saved, with all its rules, and its transitions in
+    order: with the same few queries for any number of rules."""
+    from automation.chains.chain import Chain
+
+    chain = Chain.objects.select_related("entry", "goal").get(pk=pk)
+    steps = list(chain.transitions.order_by("position", "pk"))
+    for transition in steps:
+        transition.chain = chain
+    own: list[Any] = [getattr(chain, "entry", None), getattr(chain, "goal", None)]
+    rules = [*steps, *(rule for rule in own if rule is not None)]
+    prefetch_related_objects(rules, "conditions")
+    read_what_they_name(line for rule in rules for line in rule.conditions.all())
+    return chain, steps
+
+
 def problems_of_template(template: str, source: Source) -> list[str]:
     """What is wrong with the event group of a transition, each with its position."""
     if not template.strip():
@@ -121,14 +138,15 @@ def problems_of_template(template: str, source: Source) -> list[str]:
     return [str(problem) for problem in check(template, shape_of(source))]
 
 
-def problems(chain: "Chain") -> list[str]:
-    """Why ``chain`` cannot be armed as it stands in the database."""
+def problems(chain: "Chain", steps: Sequence["Transition"] | None = None) -> list[str]:
+    """Why ``chain`` cannot be armed as it stands in the database; ``steps`` are its transitions,
+    if they are read already."""
     try:
         source = chain.source_or_error()
         chain.zone()
     except BrokenRule as error:
         return [str(error)]
-    transitions = steps_of(chain)
+    transitions = steps_of(chain) if steps is None else steps
     found = problems_of_states(chain.states)
     if source.row_name in CHAIN_SHAPE:
         found.append(_("Rows that templates call “chain” cannot go through a chain."))
@@ -202,9 +220,9 @@ def _broken_rules(chain: "Chain", transitions: Sequence["Transition"]) -> Iterat
             yield f"{name}: {error}"
 
 
-def warnings(chain: "Chain") -> list[str]:
-    """What is odd about ``chain``, though it can be armed."""
-    transitions = steps_of(chain)
+def warnings(chain: "Chain", steps: Sequence["Transition"] | None = None) -> list[str]:
+    """What is odd about ``chain``, though it can be armed; ``steps`` as for ``problems``."""
+    transitions = steps_of(chain) if steps is None else steps
     reached = reachable(ways(chain.all_states, transitions))
     found: list[str] = []
     if not chain.limit_days and chain.goal_rule() is None:

@@ -13,7 +13,6 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db.models import Q, QuerySet, prefetch_related_objects
-from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 from automation.chains.chain import Chain
@@ -24,6 +23,7 @@ from automation.chains.waiting import Unit, after
 from automation.events.event import GROUP_LENGTH, Event
 from automation.events.models import template_data
 from automation.rules.databases import database
+from automation.rules.dates import said_moment
 from automation.rules.keys import key_expression, key_field, key_text
 from automation.rules.models import Rule
 from automation.rules.snapshot import Snapshot, snapshots
@@ -330,4 +330,4 @@ def primary_key(source: Source, text: str) -> Any:
 
 
 def _moment(local: datetime.datetime) -> str:
-    return date_format(local, "SHORT_DATETIME_FORMAT") + f" ({local.tzname()})"
+    return f"{said_moment(local)} ({local.tzname()})"

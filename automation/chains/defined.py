@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_lazy, ngettext
 
 from automation.chains.chain import State
 from automation.chains.checking import problems_of_states, problems_of_template
@@ -17,11 +17,11 @@ from automation.rules.definitions import (
     CONDITIONS,
     DefinedKind,
     Part,
-    conditions_in_words,
     plain_value,
     register,
 )
 from automation.rules.sources import UnknownSource, sources
+from automation.rules.written import conditions_in_words
 
 FIELDS = (
     "slug", "name", "source", "time_zone", "reentry", "limit_days", "look_minutes",
@@ -66,18 +66,25 @@ def _parts() -> tuple[Part, ...]:
             after=False,
             in_words=lambda chain, states: " → ".join(states),
         ),
-        _rule_part("entry", _load_entry),
-        _rule_part("goal", _load_goal),
-        Part("transitions", _dump_transitions, _load_transitions, in_words=_steps_in_words),
+        _rule_part("entry", _load_entry, gettext_lazy("Who comes in")),
+        _rule_part("goal", _load_goal, gettext_lazy("When it has arrived")),
+        Part(
+            "transitions",
+            _dump_transitions,
+            _load_transitions,
+            in_words=_steps_in_words,
+            label=gettext_lazy("Steps"),
+        ),
     )
 
 
-def _rule_part(name: str, load: Callable[[Chain, Any], None]) -> Part:
+def _rule_part(name: str, load: Callable[[Chain, Any], None], label: Any) -> Part:
     return Part(
         name,
         lambda chain: _conditions(chain, name),
         load,
         in_words=lambda chain, entries: conditions_in_words(chain.source, entries),
+        label=label,
     )
 
 
@@ -165,10 +172,10 @@ def _step_in_words(chain: Chain, entry: dict[str, Any]) -> str:
     parts = [
         f"{from_label(step)} → {state_label(step.to_state)}",
         wait_label(step.wait),
-        (conditions_in_words(chain.source, asks) or str(asks)) if asks else _("everybody"),
-        step.group_template,
+        conditions_in_words(chain.source, asks) if asks else _("everybody"),
+        _("event %(group)s") % {"group": step.group_template} if step.group_template else "",
     ]
-    return f"{step.name}: {', '.join(filter(None, parts))}"
+    return f"{step.name}: {' · '.join(filter(None, parts))}"
 
 
 def _plain(value: Any) -> Any:

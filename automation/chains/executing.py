@@ -17,7 +17,6 @@ from typing import Any
 from django.db import DatabaseError, router, transaction
 from django.db.models import Q
 from django.utils import timezone
-from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 from automation.chains.code import (
@@ -39,7 +38,7 @@ from automation.events.claims import unlocked
 from automation.events.models import EventRecord
 from automation.events.recording import Writer
 from automation.rules import conf
-from automation.rules.dates import at
+from automation.rules.dates import at, said_moment
 
 logger = logging.getLogger(__name__)
 
@@ -109,7 +108,7 @@ def _make_sure_that_it_may(run: ChainRun, now: datetime.datetime, force: bool) -
         local = run.not_before.astimezone(zone_of(run))
         raise NotDue(
             _("“%(run)s” is not to be looked at before %(when)s.")
-            % {"run": run, "when": date_format(local, "SHORT_DATETIME_FORMAT")},
+            % {"run": run, "when": said_moment(local)},
             run.not_before,
         )
 

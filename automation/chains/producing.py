@@ -13,6 +13,7 @@ from automation.chains.checking import shape_of
 from automation.chains.deciding import Plan, event_of
 from automation.chains.models import ChainRun, Transition
 from automation.chains.names import NEW
+from automation.chains.traffic import those_at_the_start
 from automation.events.event import Event
 from automation.events.groups import Chunk, Producer, group_pattern
 from automation.events.models import EVENT_SHAPE
@@ -84,8 +85,13 @@ class TransitionProducer(Producer):
 
     transition: Transition
 
+    def rows(self, now: datetime.datetime) -> QuerySet[Any]:
+        """The rows that match it; of a step from the start those that come in, or are there."""
+        narrow, rows = those_at_the_start(self.transition, now), self.transition.rows(now)
+        return narrow(rows) if narrow else rows
+
     def sample(self, now: datetime.datetime, count: int, search: str = "") -> list[Event]:
-        rows = self.transition.rows(now)
+        rows = self.rows(now)
         newest = rows.filter(self._searched(search)).order_by("-pk")
         with in_time(rows.db):
             first = list(newest.values_list("pk", flat=True)[:count])
@@ -99,14 +105,14 @@ class TransitionProducer(Producer):
         pk = self._pk(row_name.removeprefix(self.key))
         if pk is None:
             return None
-        rows = self.transition.rows(now).filter(pk=pk)
+        rows = self.rows(now).filter(pk=pk)
         return next(iter(events_before(self.transition, rows, now)), None)
 
     def count(self, now: datetime.datetime, patience: float) -> Counted:
-        return counted(self.transition.rows(now), patience=patience)
+        return counted(self.rows(now), patience=patience)
 
     def chunks(self, now: datetime.datetime, size: int, after: str = "") -> Iterator[Chunk]:
-        rows, last = self.transition.rows(now), self._pk(after) if after else None
+        rows, last = self.rows(now), self._pk(after) if after else None
         while True:
             following = rows if last is None else rows.filter(pk__gt=last)
             pks = list(following.order_by("pk").values_list("pk", flat=True)[:size])

@@ -10,8 +10,9 @@ from automation.chains import advancing, entering, executing_due
 from automation.chains.chain import Chain, State
 from automation.chains.runs import ChainRun
 from automation.events import bell
+from automation.rules.databases import database
 from automation.rules.keys import key_text
-from automation.rules.sources import sources
+from automation.rules.sources import Source, sources
 
 ADVANCE_TASK = "automation.chains.tasks.advance"
 ENTER_TASK = "automation.chains.tasks.enter"
@@ -64,14 +65,15 @@ def enter(pk: int) -> None:
 def row_saved(sender: Any, instance: Any, using: str, raw: bool = False, **kwargs: Any) -> None:
     """Ring for those on their way whose row was saved, when it is committed. Whoever saves it is
     not to suffer for us: what goes wrong stands in the log, and they are looked at in time."""
-    keys = [source.key for source in sources if source.model is sender]
-    if raw or not keys:
+    keys = sources.keys_of(instance)
+    if raw or not keys or using != database():
         return
 
     def ring() -> None:
-        key = key_text(instance.pk)
-        if _sleeping(keys, key, timezone.now()).exists():
-            bell.enqueue(LOOK_TASK, sender._meta.label_lower, key)
+        rows = {(_model(each), key_text(keys[each.key])) for each in sources if each.key in keys}
+        for model, key in rows:
+            if _sleeping(_about(model), key, timezone.now()).exists():
+                bell.enqueue(LOOK_TASK, model, key)
 
     transaction.on_commit(ring, using=using, robust=True)
 
@@ -79,9 +81,18 @@ def row_saved(sender: Any, instance: Any, using: str, raw: bool = False, **kwarg
 def look(model: str, key: str) -> None:
     """Look at the runs of one row now."""
     now = timezone.now()
-    keys = [source.key for source in sources if source.model._meta.label_lower == model]
-    if _sleeping(keys, key, now).wake(now):
+    if _sleeping(_about(model), key, now).wake(now):
         advance()
+
+
+def _model(source: Source) -> str:
+    """The model whose rows ``source`` is about; of a proxy that behind it."""
+    concrete: Any = source.model._meta.concrete_model
+    return str(concrete._meta.label_lower)
+
+
+def _about(model: str) -> list[str]:
+    return [source.key for source in sources if _model(source) == model]
 
 
 def _sleeping(keys: list[str], key: str, now: datetime.datetime) -> Any:

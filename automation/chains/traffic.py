@@ -3,21 +3,23 @@ long to count is not known (None)."""
 
 import datetime
 from collections import Counter
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q
 
 from automation.chains import activity
 from automation.chains.chain import Chain
-from automation.chains.names import Outcome
+from automation.chains.names import NEW, Outcome
 from automation.chains.runs import ChainRun
 from automation.chains.transitions import Transition
 from automation.rules.counting import TooSlow, in_time
 from automation.rules.keys import key_expression
+from automation.rules.models import BrokenRule
+from automation.rules.panel import Narrow
 
-Key = TypeVar("Key", bound=Hashable)
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
@@ -41,13 +43,23 @@ def traffic(chain: Chain, now: datetime.datetime) -> Traffic:
     return Traffic(
         here(chain),
         _in_time(lambda: _went(chain, now)),
-        None if ended is None else Counter({n: ended[n] for n in Outcome.values if ended[n]}),
+        None if ended is None else Counter({n: ended[n] for n in Outcome.values if n in ended}),
     )
 
 
 def here(chain: Chain) -> Counter[str] | None:
     """How many are in each state now."""
-    return _in_time(lambda: activity.in_states(chain))
+    return _in_time(lambda: Counter(activity.in_states(chain)))
+
+
+def on_each(chains: Collection[Chain]) -> Counter[int] | None:
+    """How many are on their way on each of ``chains``, by its primary key."""
+    return _in_time(lambda: Counter(activity.on_their_way(chains)))
+
+
+def next_looks(chains: Collection[Chain]) -> dict[int, datetime.datetime] | None:
+    """When the first one on each of ``chains`` is looked at next, by the chain's primary key."""
+    return _in_time(lambda: activity.next_looks(chains))
 
 
 def on_the_way(chain: Chain, states: list[str] | None = None) -> Exists:
@@ -56,6 +68,21 @@ def on_the_way(chain: Chain, states: list[str] | None = None) -> Exists:
     key = key_expression(chain.source_or_error().model, OuterRef("pk"))
     runs = ChainRun.objects.on_their_way().filter(chain=chain, subject_key=key)
     return Exists(runs if states is None else runs.filter(state__in=states))
+
+
+def those_at_the_start(step: Transition, now: datetime.datetime) -> Narrow | None:
+    """For a step that leads from the start alone: what picks those rows that match the entry at
+    ``now`` (aware), or are there already. None if any row may take the step, and if the entry
+    cannot be asked."""
+    entry = step.chain.entry_rule()
+    if entry is None or states_before(step) != [NEW]:
+        return None
+    try:
+        coming = entry.rows(now)
+    except BrokenRule:
+        return None
+    there = on_the_way(step.chain, [NEW])
+    return lambda rows: rows.filter(Q(pk__in=coming.values("pk")) | there)
 
 
 def states_before(step: Transition) -> list[str]:
@@ -70,9 +97,9 @@ def _went(chain: Chain, now: datetime.datetime) -> Counter[tuple[str, str]]:
     return found
 
 
-def _in_time(count: Callable[[], Mapping[Key, int]]) -> Counter[Key] | None:
+def _in_time(ask: Callable[[], Answer]) -> Answer | None:
     try:
         with in_time(ChainRun.objects.db):
-            return Counter(count())
+            return ask()
     except TooSlow:
         return None

@@ -1,6 +1,7 @@
 """States that are no more while somebody is in them: nobody is lost without an answer."""
 
 import datetime
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -17,11 +18,13 @@ from automation.rules.databases import database
 END = " end"  # no state has spaces around its name
 
 
-def stranded(chain: Chain, states: Iterable[str] | None = None) -> dict[str, int]:
+def stranded(
+    chain: Chain, states: Iterable[str] | None = None, found: Counter[str] | None = None
+) -> dict[str, int]:
     """How many are in states that ``chain`` has not (any more), or would not have with these
-    ``states`` of its own, by state."""
+    ``states`` of its own, by state; ``found`` is how many are in each, if that is known."""
     known = {NEW, DONE, *(chain.states if states is None else states)}
-    found = here(chain)
+    found = here(chain) if found is None else found
     if found is None:  # too many to count quickly: at least which states
         runs = ChainRun.objects.filter(chain=chain).on_their_way().exclude(state__in=known)
         return dict.fromkeys(runs.order_by().values_list("state", flat=True).distinct(), 0)

@@ -8,14 +8,14 @@ from django.apps import apps
 from django.contrib import admin
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.views.main import ChangeList
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import path, reverse
 from django.utils import timezone
-from django.utils.formats import date_format
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
-from django.utils.translation import gettext, pgettext
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from import_export.admin import ExportMixin
 from import_export.formats.base_formats import CSV
@@ -26,6 +26,8 @@ from automation.events.exporting import EventResource
 from automation.events.housekeeping.own_chores import EMPTY
 from automation.events.models import EventRecord
 from automation.events.outbox import delivery_models
+from automation.events.rows import kind_of_row, titles
+from automation.rules.dates import said_moment
 from automation.rules.keys import without_hyphens
 from automation.rules.models import Rule
 from automation.rules.styled_admin import StyledAdmin
@@ -75,12 +77,7 @@ def moment(when: datetime.datetime | None) -> str:
     """A moment as lists show it: short, in the site's time zone, the year only of others."""
     if when is None:
         return "–"
-    local = timezone.localtime(when)
-    if local.year == timezone.localtime().year:
-        # Translators: day, month, hours and minutes, in the letters of Django's date filter.
-        return date_format(local, pgettext("date and time", "j M, H:i"))
-    # Translators: day, month, year, hours and minutes, in the letters of Django's date filter.
-    return date_format(local, pgettext("date and time", "j M Y, H:i"))
+    return said_moment(timezone.localtime(when), timezone.localtime())
 
 
 def state_badge(state: str, label: Any) -> str:
@@ -154,7 +151,7 @@ class RowFilter(admin.SimpleListFilter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         labels = EventRecord.objects.order_by().values_list("row_model", flat=True).distinct()
         return sorted(
-            ((label, _kind_of_row(label)) for label in labels if label),
+            ((label, kind_of_row(label)) for label in labels if label),
             key=lambda choice: choice[1],
         )
 
@@ -180,11 +177,14 @@ class RecordingFilter(admin.SimpleListFilter):
             return queryset.none()
 
 
-def _kind_of_row(label: str) -> str:
-    try:
-        return str(apps.get_model(label)._meta.verbose_name)
-    except (LookupError, ValueError):
-        return label
+class EventList(ChangeList):
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        events: list[Any] = list(self.result_list)
+        found = titles((event.row_model, event.row_pk) for event in events)
+        for event in events:
+            event.row_title = found[event.row_model, event.row_pk]
+        self.result_list = events
 
 
 @admin.register(EventRecord)
@@ -209,13 +209,16 @@ class EventRecordAdmin(ExportMixin, ReadOnlyAdmin):
     ordering = ("-pk",)
     list_select_related = ()
     fields = (
-        "recorded_at", "group", "key", "made_by", "the_row", "recipient", "language",
+        "when", "group", "key", "made_by", "the_row", "recipient", "language",
         "time_zone", "caused", "known",
     )  # fmt: skip
-    readonly_fields = ("made_by", "the_row", "caused", "known")
+    readonly_fields = ("when", "made_by", "the_row", "caused", "known")
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).prefetch_related("rule")
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return EventList
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """Of an event that was emptied only what is left."""
@@ -260,8 +263,8 @@ class EventRecordAdmin(ExportMixin, ReadOnlyAdmin):
         return event.recipient or "–"
 
     @admin.display(description=_("row"))
-    def row(self, event: EventRecord) -> str:
-        return f"{_kind_of_row(event.row_model)} {event.row_pk}".strip() or "–"
+    def row(self, event: Any) -> str:
+        return event.row_title or "–"
 
     @admin.display(description=_("made by"))
     def made_by(self, event: EventRecord) -> str:
@@ -273,11 +276,12 @@ class EventRecordAdmin(ExportMixin, ReadOnlyAdmin):
     def the_row(self, event: EventRecord) -> str:
         if not event.row_model:
             return "–"
+        (title,) = titles([(event.row_model, event.row_pk)]).values()
         try:
             opts = apps.get_model(event.row_model)._meta
         except LookupError:
-            return f"{event.row_model} {event.row_pk}"
-        return linked(opts, event.row_pk, f"{opts.verbose_name} {event.row_pk}")
+            return title
+        return linked(opts, event.row_pk, title)
 
     @admin.display(description=_("what came of it"))
     def caused(self, event: EventRecord) -> str:

@@ -13,9 +13,15 @@ from functools import cache
 from typing import Any
 
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from automation.events.event import Event
 from automation.rules.counting import Counted
+
+#: What forms say about the group that something is for.
+GROUP_HELP = gettext_lazy(
+    "The event group that it is for: those that are made here are offered. A * stands for anything."
+)
 
 
 @dataclass(frozen=True)

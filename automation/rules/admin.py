@@ -160,6 +160,10 @@ class RuleAdmin(Importable):
         they are all alike."""
         return None
 
+    def panel_among(self, rule: Any, now: datetime.datetime) -> Narrow | None:
+        """What picks, of all rows, those that the panel is about; None if it is about all."""
+        return None
+
     def panel_further(
         self,
         request: HttpRequest,

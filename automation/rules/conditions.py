@@ -14,9 +14,10 @@ from automation.rules.sources import Source
 AND, OR = "and", "or"
 
 #: The fields that a line of the form has for values: one or two numbers, days or spans of
-#: time, a name with a span of time, choices of a field, suggestions, or plain text.
+#: time, a name with a span of time, a percentage of something with a name, choices of a field,
+#: suggestions, or plain text.
 INPUTS = (
-    "number", "numbers", "day", "days", "span", "spans", "name_and_span",
+    "number", "numbers", "day", "days", "span", "spans", "name_and_span", "share",
     "choices", "suggestions", "text",
 )  # fmt: skip
 

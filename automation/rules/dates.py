@@ -19,7 +19,7 @@ from django.db.models import Q
 from django.utils.dateparse import parse_date, parse_datetime
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy, ngettext, pgettext
 
 from automation.rules.comparisons import two_parts
 from automation.rules.conditions import Operator
@@ -249,3 +249,13 @@ def at(day: datetime.date, time: datetime.time, zone: zoneinfo.ZoneInfo) -> date
     gap; one that comes twice, the first time."""
     local = datetime.datetime.combine(day, time, tzinfo=zone)
     return local.astimezone(datetime.UTC)
+
+
+def said_moment(local: datetime.datetime, now: datetime.datetime | None = None) -> str:
+    """A moment as all pages say it: short, in the time zone that it is in; without the year if
+    that is the one of ``now``, which is in the same time zone."""
+    if now is not None and local.year == now.year:
+        # Translators: day, month, hours and minutes, in the letters of Django's date filter.
+        return date_format(local, pgettext("date and time", "j M, H:i"))
+    # Translators: day, month, year, hours and minutes, in the letters of Django's date filter.
+    return date_format(local, pgettext("date and time", "j M Y, H:i"))

@@ -7,7 +7,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.models import ADDITION, CHANGE, LogEntry
 from django.contrib.auth import get_permission_codename
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import FieldDoesNotExist, PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -18,6 +18,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from automation.rules import definition_files, definitions
 from automation.rules.definitions import Change, DefinitionError, Report
+from automation.rules.sources import sources
 from automation.rules.styled_admin import StyledAdmin
 
 
@@ -134,8 +135,8 @@ def _shown(change: Change) -> dict[str, Any]:
         "stops": change.stops,
         "fields": [
             (
-                _label(opts, name),
-                *(_said(change, name, each.get(name)) for each in (before, change.after)),
+                definitions.label_of(change, name) or _label(opts, name),
+                *_compared(*_said(change, name, (before.get(name), change.after[name]))),
             )
             for name in change.fields
         ],
@@ -145,15 +146,25 @@ def _shown(change: Change) -> dict[str, Any]:
 def _label(opts: Any, name: str) -> str:
     try:
         field = opts.get_field(name)
-    except LookupError:
-        return name
-    except Exception:  # FieldDoesNotExist: a part that is no field of the model
+    except FieldDoesNotExist:  # a part that is no field of the model
         return name
     return str(getattr(field, "verbose_name", "") or field.related_model._meta.verbose_name_plural)
 
 
-def _said(change: Change, name: str, value: Any) -> str:
-    return definitions.in_words(change, name, value) or _text(value)
+def _said(change: Change, name: str, values: tuple[Any, Any]) -> tuple[str, str]:
+    """What was there and what is in the file, for people."""
+    words = change.words.get(name, ("", ""))
+    if name == "source":
+        labels = dict(sources.choices())
+        values = (labels.get(values[0], values[0]), labels.get(values[1], values[1]))
+    before, after = (said or _text(value) for said, value in zip(words, values, strict=True))
+    return before, after
+
+
+def _compared(before: str, after: str) -> tuple[list[tuple[str, bool]], list[tuple[str, bool]]]:
+    """The lines of both, each with whether the other one has it, too."""
+    old, new = before.split("\n"), after.split("\n")
+    return [(line, line in new) for line in old], [(line, line in old) for line in new]
 
 
 def _text(value: Any) -> str:

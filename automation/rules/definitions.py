@@ -14,10 +14,11 @@ from django.db import models, transaction
 from django.utils.translation import gettext as _
 
 from automation.rules import plain
-from automation.rules.conditions import AND, sentence
 from automation.rules.databases import database
-from automation.rules.rule import Condition, Rule, Segment, kinds_of_condition
-from automation.rules.sources import UnknownField, UnknownSource, sources
+from automation.rules.rule import Rule, Segment
+from automation.rules.sources import UnknownSource, sources
+from automation.rules.written import conditions_in_words
+from automation.rules.written import read_condition as read_condition
 
 VERSION = 1
 
@@ -37,7 +38,8 @@ class Part:
     ``dump`` gives it as JSON has it. ``load`` gives it back to the thing that was read: before
     that is checked and saved, or, with ``after``, when it has been. It raises
     ``ValidationError`` for what does not fit; what is missing in a file is ``missing``.
-    ``in_words`` says what ``dump`` gave for a thing to people, a line for each."""
+    ``in_words`` says what ``dump`` gave for a thing to people, a line for each; ``label`` is what
+    they call it, if the model does not say that."""
 
     name: str
     dump: Callable[[Any], Any]
@@ -45,6 +47,7 @@ class Part:
     after: bool = True
     missing: Any = ()
     in_words: Callable[[Any, Any], str] | None = None
+    label: Any = ""
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,8 @@ class DefinedKind:
 class Change:
     """What an import did, or would do, to one thing: ``before`` is None for a new one; both
     are as ``dump`` writes them. ``affected``: what else is different by that. ``stops``: what
-    the thing did until then, in words."""
+    the thing did until then, in words. ``words``: what differs in words, before and after, by
+    name, where not only the data says it."""
 
     kind: str
     thing: Any
@@ -84,6 +88,7 @@ class Change:
     after: dict[str, Any]
     affected: list[Any] = field(default_factory=list)
     stops: list[str] = field(default_factory=list)
+    words: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def fields(self) -> list[str]:
@@ -155,22 +160,9 @@ def models_in(data: Any) -> list[type[models.Model]]:
     return [kind.model for kind in _kinds.values() if data.get(kind.name)]
 
 
-def in_words(change: Change, name: str, value: Any) -> str:
-    """``value``, what a thing has as ``name``, for people; empty where nothing but the data says
-    it."""
-    for part in _kinds[change.kind].parts:
-        if part.name == name and part.in_words is not None and value:
-            return part.in_words(change.thing, value)
-    return ""
-
-
-def conditions_in_words(source: str, entries: list[dict[str, Any]]) -> str:
-    """Conditions as they are written; empty if they cannot be asked here."""
-    try:
-        known = sources.get(source)
-        return sentence(known, [read_condition(known, **entry) for entry in entries])
-    except (UnknownSource, UnknownField, ValidationError):
-        return ""
+def label_of(change: Change, name: str) -> str:
+    """What people call the part of ``change`` with this name, if it says so itself."""
+    return next((str(each.label) for each in _kinds[change.kind].parts if each.name == name), "")
 
 
 def _check_form(data: Any) -> None:
@@ -236,8 +228,19 @@ def _load_kind(kind: DefinedKind, entries: list[dict[str, Any]]) -> tuple[list[C
         else:
             after = _dump_one(kind, thing)
             affected = list(kind.affected(thing)) if before != after else []
-            changes.append(Change(kind.name, thing, before, after, affected, stops))
+            words = _in_words(kind, thing, before or {}, after)
+            changes.append(Change(kind.name, thing, before, after, affected, stops, words))
     return changes, problems
+
+
+def _in_words(kind: DefinedKind, thing: Any, *both: dict[str, Any]) -> dict[str, tuple[str, ...]]:
+    return {
+        part.name: tuple(
+            part.in_words(thing, each[part.name]) if each.get(part.name) else "" for each in both
+        )
+        for part in kind.parts
+        if part.in_words is not None
+    }
 
 
 def _load_one(
@@ -337,45 +340,16 @@ def _dump_conditions(rule: Rule) -> list[dict[str, Any]]:
 
 
 #: What every kind of rule has.
-CONDITIONS = Part("conditions", _dump_conditions, _load_conditions)
+CONDITIONS = Part(
+    "conditions",
+    _dump_conditions,
+    _load_conditions,
+    in_words=lambda rule, entries: conditions_in_words(rule.source, entries),
+)
 
 register(
     DefinedKind("segments", Segment, ("slug", "name", "source", "time_zone"), parts=(CONDITIONS,))
 )
-
-
-def read_condition(
-    source: Any,
-    *,
-    field: str,
-    operator: str,
-    value: str = "",
-    joined_by: str = AND,
-    **further: str,
-) -> Condition:
-    """An unsaved condition from its parts as text; ``operator`` is ``"kind.operator"``, and
-    ``further`` are the parts that only some kinds have.
-    Raises ``ValidationError`` for whatever does not fit ``source``."""
-    label = None
-    for model in kinds_of_condition():
-        known = {subject.path: subject for subject in model.subjects(source)}.get(field)
-        if known is None:
-            continue
-        label = known.full_label
-        for offered in model.operators(known):
-            if f"{model.kind}.{offered.name}" == operator:
-                condition = model(joined_by=joined_by, field=field, operator=offered.name)
-                condition.set_value_text(source, str(value))
-                condition.set_further_parts(source, **further)
-                return condition
-    if label is None:
-        try:
-            source.field(field)
-        except UnknownField as error:
-            raise ValidationError(str(error)) from error
-    raise ValidationError(
-        _("%(field)s cannot be asked “%(operator)s”.") % {"field": label, "operator": operator}
-    )
 
 
 def _located(where: str, error: ValidationError) -> Iterable[str]:

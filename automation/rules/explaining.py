@@ -13,6 +13,7 @@ from django.utils.formats import localize
 from django.utils.translation import gettext as _
 
 from automation.rules.conditions import Question, grouped, prepared
+from automation.rules.dates import said_moment
 from automation.rules.fields import Field
 from automation.rules.keys import key_field, key_meant
 from automation.rules.rule import BrokenRule, Rule
@@ -100,7 +101,7 @@ def shown(field: Field, value: Any, now: datetime.datetime) -> str:
     if isinstance(value, bool):
         return _("yes") if value else _("no")
     if isinstance(value, datetime.datetime):
-        value = timezone.localtime(value, now.tzinfo)
+        return said_moment(timezone.localtime(value, now.tzinfo), now)
     if isinstance(value, Decimal | float):
         value = _tidy(Decimal(str(value)))
     return field.display(value) if field.choices else str(localize(value))

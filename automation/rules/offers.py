@@ -13,6 +13,7 @@ from automation.rules.conditions import Operator
 from automation.rules.fields import Field, Kind
 from automation.rules.rule import Condition, Segment, kinds_of_condition
 from automation.rules.sources import Source, UnknownSource, sources
+from automation.rules.split_condition import of_in_this_language
 
 #: What is asked, as forms and definitions name it; the kind of condition that asks; its operator.
 Asked = tuple[str, type[Condition], Operator]
@@ -67,6 +68,8 @@ class Offer:
         subject = self.subjects.get(path)
         asked = self._asked_of(subject) if subject else []
         inputs = {name: operator.input for name, _model, operator in asked}
+        if inputs.get(name) == "share":
+            return text.replace("% of ", f"% {of_in_this_language()} ", 1)
         has_words = inputs.get(name) in ("span", "spans", "name_and_span", "days", "numbers")
         return dates.in_this_language(text) if has_words else text
 
@@ -186,6 +189,11 @@ def texts_for_script() -> dict[str, str]:
         "group": _("group"),
         "in_the_last": _("in the last"),
         "ever": _("ever"),
+        "of": of_in_this_language(),
+        "percent": _("percent"),
+        "percent_title": _("20, or from where to where: 50–100"),
+        "split": _("name of the split"),
+        "others": _("the other %s percent"),
         "up": _("Move up"),
         "down": _("Move down"),
         "moved": _("Now line %(line)s of %(lines)s."),

@@ -71,14 +71,19 @@ def panel(
     *,
     show: int = ROWS,
     first: Narrow | None = None,
+    among: Narrow | None = None,
 ) -> Panel:
-    """The panel of a rule with these conditions, with ``show`` of its rows: the newest, but
-    those that ``first`` leaves of them before others. ``now`` is aware and in the rule's time
-    zone. Raises ``UnknownField`` and ``BrokenRule`` as asking the rule would."""
+    """The panel of a rule with these conditions, about the rows that ``among`` leaves, with
+    ``show`` of those that match: the newest, but those that ``first`` leaves of them before
+    others. ``now`` is aware and in the rule's time zone. Raises ``UnknownField`` and
+    ``BrokenRule`` as asking the rule would."""
     rows, questions = prepared(source, conditions, now)
+    everything = source.rows([])
+    if among:
+        rows, everything = among(rows), among(everything)
     asked = combined(questions)
     matching = rows.filter(asked)
-    total, all_lines, lines = _counts(source, rows, matching, asked, questions)
+    total, all_lines, lines = _counts(everything, rows, matching, asked, questions)
     looked_at = _looked_at(questions)
     return Panel(
         total=total,
@@ -91,7 +96,7 @@ def panel(
 
 
 def _counts(
-    source: Source,
+    everything: QuerySet[Any],
     rows: QuerySet[Any],
     matching: QuerySet[Any],
     asked: Q,
@@ -100,16 +105,16 @@ def _counts(
     named = {
         f"_line{n}_rows": Count("pk", filter=question.q) for n, question in enumerate(questions)
     }
-    everything = {
+    totals = {
         "_all_rows": Count("pk"),
         "_matching_rows": Count("pk", filter=asked or Q(pk__isnull=False)),
     }
     try:
         with in_time(rows.db):
-            found = rows.order_by().aggregate(**everything, **named)
+            found = rows.order_by().aggregate(**totals, **named)
     except TooSlow:
         alone = (rows.filter(question.q) for question in questions)
-        total, all_lines, *lines = counted_together([source.rows([]), matching, *alone])
+        total, all_lines, *lines = counted_together([everything, matching, *alone])
         return total, all_lines, lines
     return (
         Counted(found["_all_rows"]),

@@ -340,6 +340,20 @@ class Registry:
             key=lambda choice: choice[1],
         )
 
+    def keys_of(self, saved: models.Model) -> dict[str, Any]:
+        """The sources that the row ``saved`` is one of, by key, and its primary key there. A row
+        of a proxy is one of its model; with multi-table inheritance it may be one of a parent, or
+        of a child that has the same primary key."""
+        model: Any = saved._meta.concrete_model
+        found = {}
+        for key, source in self._sources.items():
+            about: Any = source.model._meta.concrete_model
+            if issubclass(model, about):
+                found[key] = getattr(saved, about._meta.pk.attname)
+            elif issubclass(about, model) and _shares_key(about, model):
+                found[key] = saved.pk
+        return found
+
     def __iter__(self) -> Iterator[Source]:
         return iter(self._sources.values())
 
@@ -354,6 +368,16 @@ class Registry:
             yield
         finally:
             self._sources = before
+
+
+def _shares_key(child: Any, parent: Any) -> bool:
+    """Whether the primary key of ``child`` leads to that of ``parent``."""
+    key = child._meta.pk
+    while key != parent._meta.pk:
+        if key.remote_field is None or not key.remote_field.parent_link:
+            return False
+        key = key.target_field
+    return True
 
 
 sources = Registry()

@@ -36,6 +36,7 @@ _PLACES = 16**_DIGITS
 
 NAME_LENGTH = 100
 
+_UP_TO_THE_SIGN = re.compile(r"(.*?)\s*(?:%|percent|prozent)", re.IGNORECASE | re.DOTALL)
 _NUMBER = r"[-+]?[\d.,’']+"
 _SHARE = re.compile(
     rf"(?:(?P<low>{_NUMBER})\s*(?:%|percent)?\s*(?:[-–—]|\b(?:to|and|bis|und)\b)\s*)?"
@@ -56,8 +57,8 @@ class SplitCondition(Condition):
     )
     EXAMPLE: ClassVar[Any] = gettext_lazy("20 % of spring-test")
     OPERATORS: ClassVar[list[Operator]] = [
-        Operator("in", gettext_lazy("is within"), EXAMPLE, "text"),
-        Operator("not_in", gettext_lazy("is not within"), EXAMPLE, "text"),
+        Operator("in", gettext_lazy("is among"), EXAMPLE, "share"),
+        Operator("not_in", gettext_lazy("is not among"), EXAMPLE, "share"),
     ]
 
     class Meta:
@@ -86,13 +87,7 @@ class SplitCondition(Condition):
     def read_value(cls, field: Field, operator: Operator, text: str) -> Any:
         found = _SHARE.fullmatch(text.strip())
         if found is None:
-            raise ValidationError(
-                _(
-                    "Write how many percent, and of which split: %(example)s. Or from where to "
-                    "where: %(range)s."
-                )
-                % {"example": operator.example, "range": _("50–100 % of spring-test")}
-            )
+            raise ValidationError(_what_is_wrong(text, operator))
         low = read_number(found["low"]) if found["low"] else Decimal(0)
         high = read_number(found["high"])
         if not 0 <= low < high <= 100:
@@ -100,6 +95,12 @@ class SplitCondition(Condition):
                 _("The percentages must be from 0 to 100, and the first less than the second.")
             )
         return [_short(low), _short(high), _name_in(found["rest"])]
+
+    @classmethod
+    def suggestions(cls, source: Source) -> list[tuple[str, str]]:
+        """The names of splits that rules about ``source`` use."""
+        used = cls.objects.filter(rule__source=source.key).values_list("value", flat=True)
+        return [(name, "") for name in sorted({name for _low, _high, name in used})]
 
     @classmethod
     def write_value(cls, operator: str, value: Any) -> str:
@@ -156,6 +157,27 @@ def _digits(percent: Decimal) -> str:
     return f"{int(whole) + bool(rest):0{_DIGITS}x}"
 
 
+def of_in_this_language() -> str:
+    """What stands between the percentage and the name of the split."""
+    return pgettext("20 % of a split", "of")
+
+
+def _what_is_wrong(text: str, operator: Operator) -> str:
+    """Which part of a text that is no share is missing or no percentage."""
+    found = _UP_TO_THE_SIGN.match(text.strip())
+    if found is None:
+        return _(
+            "Write how many percent, and of which split: %(example)s. Or from where to where: "
+            "%(range)s."
+        ) % {"example": operator.example, "range": _("50–100 % of spring-test")}
+    if found[1]:
+        return _(
+            "“%(percent)s” is no percentage. Write a number such as 20, or from where to where: "
+            "50–100."
+        ) % {"percent": found[1]}
+    return _("Enter how many percent: a number such as 20, or from where to where: 50–100.")
+
+
 def _short(percent: Decimal) -> Decimal:
     """20 and not 20.00; 100 and not 1E+2."""
     return Decimal(format(percent.normalize(), "f"))
@@ -168,7 +190,7 @@ def _tidy(name: str) -> str:
 
 def _name_in(rest: str) -> str:
     """The name behind "20 %", with or without "of" before it."""
-    words = "|".join({"of", "von", re.escape(pgettext("20 % of a split", "of"))})
+    words = "|".join({"of", "von", re.escape(of_in_this_language())})
     name = _tidy(re.sub(rf"^(?:{words})(?:\s+|$)", "", rest.strip(), flags=re.IGNORECASE))
     name = name.strip("“”„\"'")
     if not name:
@@ -177,7 +199,7 @@ def _name_in(rest: str) -> str:
                 "Give the split a name, such as %(example)s: rules with the same name share it, "
                 "and each name deals anew."
             )
-            % {"example": SplitCondition.EXAMPLE}
+            % {"example": "spring-test"}
         )
     if len(name) > NAME_LENGTH:
         raise ValidationError(_("The name of the split is too long."))

@@ -122,7 +122,8 @@ def _who_matches(
         source = rule.source_or_error()
         with rule.being_asked():
             first = model_admin.panel_first(rule, now)
-            found = panel(source, conditions, rule.local(now), show=show, first=first)
+            among = model_admin.panel_among(rule, now)
+            found = panel(source, conditions, rule.local(now), show=show, first=first, among=among)
         further = model_admin.panel_further(request, rule, found, now, wrong or {})
     except (BrokenRule, UnknownField) as error:
         return {"error": str(error)}

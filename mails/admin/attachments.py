@@ -132,3 +132,7 @@ class AttachmentInline(OfMail, admin.StackedInline):
     max_num = 20
     fields = ("file", "name")
     classes = ("attachments",)
+
+    def get_extra(self, request: Any, obj: Any = None, **kwargs: Any) -> int:
+        """A new mail has other things to say first; without scripts one is added afterwards."""
+        return self.extra if obj is not None else 0

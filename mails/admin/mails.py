@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from automation.events import bulk
 from automation.events.admin import state_badge
 from automation.events.event import GROUP_LENGTH
-from automation.events.groups import made_groups, producers
+from automation.events.groups import GROUP_HELP, made_groups, producers
 from automation.rules.bulk import export
 from automation.rules.definition_admin import Importable
 from automation.rules.forms import TextWithSuggestions
@@ -57,6 +57,13 @@ class MailForm(forms.ModelForm):  # type: ignore[type-arg]
                 name: forms.TextInput(attrs={"class": "vLargeTextField"})
                 for name in ("to", "cc", "bcc", "reply_to", "from_email")
             },
+        }
+        help_texts = {
+            "group": GROUP_HELP,
+            "send_incomplete": _(
+                "Otherwise a mail in which a variable has no value is skipped, and the message "
+                'says which one. A fallback helps: {{ … | default: "you" }}.'
+            ),
         }
         error_messages = {
             "slug": {"unique": _("This short name is taken. Choose another one.")},

@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 
 from automation.events.event import Event
 from automation.events.models import EventRecord
+from automation.events.rows import titles
 from automation.rules.views import linked
 from mails import preview, samples, trying
 from mails.content import Content
@@ -83,6 +84,7 @@ def _page(
     if place is None and found.found:
         messages.warning(request, _("What you looked at matches no longer. Here is another one."))
         place = 0
+    found.found = samples.name_rows(found.found)
     context: dict[str, Any] = {
         **model_admin.admin_site.each_context(request),
         "opts": model_admin.opts,
@@ -155,4 +157,5 @@ def row_link(event: Event) -> str:
         opts = apps.get_model(event.row_model)._meta
     except (LookupError, ValueError):
         return ""
-    return linked(opts, event.row_pk, f"{opts.verbose_name} {event.row_pk}")
+    (title,) = titles([(event.row_model, event.row_pk)]).values()
+    return linked(opts, event.row_pk, title)

@@ -129,12 +129,42 @@ const inputs = {
     return wrapped(value, text, list, ` ${texts.in_the_last} `, ...span.nodes);
   },
 
+  share(value, known) {
+    const found = value.value.match(shareText);
+    if (value.value && !found) return undefined;
+    const [, percent, name] = found || ["", "", ""];
+    const much = element("input", { type: "text", className: "percent", value: percent,
+      ariaLabel: texts.percent, title: texts.percent_title, placeholder: "20", inputMode: "decimal" });
+    const { text, list } = suggesting(known.suggestions, name);
+    Object.assign(text, { ariaLabel: texts.split, placeholder: "spring-test" });
+    const others = element("span", { className: "quiet" });
+    for (const each of [much, text]) each.addEventListener("input", update);
+    const read = () => much.value.replace(/[\s%]+$/, "").trim();
+    function update() {
+      const of = text.value.trim();
+      write(value, read() || of ? `${read()} % of ${of}` : "");
+      sayOthers();
+    }
+    function sayOthers() {
+      const ends = read().split(/[-–—]/).map((end) => Number(end.replace(",", ".")));
+      const rest = Math.round((100 - ends.at(-1) + (ends.length > 1 ? ends[0] : 0)) * 100) / 100;
+      const isAsked = controls(value.closest(".condition-line")).operator.value.endsWith(".not_in");
+      others.textContent = isAsked && read() && rest > 0 && rest < 100 ? texts.others.replace("%s", rest) : "";
+    }
+    sayOthers();
+    return wrapped(value, much, ` % ${texts.of} `, text, list, " ", others);
+  },
+
   numbers: (value) => several(value, [numberInput, numberInput], pair(/\S+/)),
   day: (value) => several(value, [dayInput], /^\s*(\S*)\s*$/),
   days: (value) => several(value, [dayInput, dayInput], pair(/\S+/)),
   span: (value) => several(value, [spanInput], /^\s*(.*?)\s*$/),
   spans: (value) => several(value, [spanInput, spanInput], pair(/\d+\s*\S+/)),
 };
+
+// "20 % of spring-test": how many percent, and the name.
+const shareText = new RegExp(
+  `^\\s*(.*?)\\s*(?:%|percent|prozent)\\s*(?:(?:of|von|${texts.of})(?:\\s+|$))?(.*?)\\s*$`, "i");
 
 function pair(one) {
   return new RegExp(`^\\s*(${one.source})\\s+(?:and|${texts.and})\\s+(${one.source})\\s*$`);

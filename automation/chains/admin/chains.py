@@ -5,7 +5,6 @@ from typing import Any
 from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
 from django.db import transaction
-from django.db.models import Min
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
 from django.utils import timezone
@@ -14,18 +13,18 @@ from django.utils.text import Truncator, capfirst
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from automation.chains.activity import on_their_way
 from automation.chains.chain import Chain, State
 from automation.chains.forms import ChainForm
 from automation.chains.pages import arming
 from automation.chains.pages.changes import pause_changed, to_chain
 from automation.chains.pages.facts import at_once, facts, runs_url
-from automation.chains.runs import ChainRun
+from automation.chains.traffic import next_looks, on_each
 from automation.chains.vanishing import move_all, rename_all, rename_in_steps
 from automation.chains.wording import state_label
 from automation.events.admin import moment, state_badge
 from automation.rules import bulk
 from automation.rules.admin import SourceFilter, in_words
+from automation.rules.counting import Counted
 from automation.rules.databases import database
 from automation.rules.definition_admin import Importable
 from automation.rules.forms import read_what_they_name
@@ -34,26 +33,26 @@ from automation.rules.sources import UnknownSource, sources
 # A reason in a list is cut to so many characters; the whole of it is on the chain's page.
 SHORT = 200
 
+#: What stands for a moment that is not found quickly.
+TOO_LONG = _("It takes too long to find out.")
+
 #: What decides how a chain goes on. Another name or another limit needs no look before.
 MEANING_FIELDS = ("states", "reentry", "limit_days", "time_zone")
 
 
 class ChainList(ChangeList):
+    def get_queryset(self, request: HttpRequest, *args: Any) -> Any:
+        return super().get_queryset(request, *args).prefetch_related("entry__conditions")
+
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
         chains: list[Any] = list(self.result_list)
         entries = [chain.entry for chain in chains if hasattr(chain, "entry")]
         read_what_they_name(line for entry in entries for line in entry.conditions.all())
-        counts = on_their_way(chains)
-        looks = dict(
-            ChainRun.objects.filter(chain__in=chains, next_update__isnull=False)
-            .order_by()
-            .values_list("chain")
-            .annotate(Min("next_update"))
-        )
+        counts, looks = on_each(chains), next_looks(chains)
         for chain in chains:
-            chain.count = counts[chain.pk]
-            chain.next_look = looks.get(chain.pk)
+            chain.count = Counted(None if counts is None else counts[chain.pk])
+            chain.next_look = TOO_LONG if looks is None else moment(looks.get(chain.pk))
         self.result_list = chains
 
 
@@ -66,9 +65,6 @@ class ChainAdmin(Importable):
     list_filter = ("state", SourceFilter)
     actions = (bulk.pause, bulk.clone, bulk.export)
     search_fields = ("name", "slug")
-
-    def get_queryset(self, request: HttpRequest) -> Any:
-        return super().get_queryset(request).prefetch_related("entry__conditions")
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return ChainList
@@ -218,5 +214,5 @@ class ChainAdmin(Importable):
     @admin.display(description=_("next look"))
     def next_one(self, chain: Any) -> str:
         return in_words(
-            _("next look"), moment(chain.next_look if chain.state == State.ARMED else None)
+            _("next look"), chain.next_look if chain.state == State.ARMED else moment(None)
         )

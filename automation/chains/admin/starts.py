@@ -13,7 +13,7 @@ from automation.events import bulk
 from automation.events.admin import moment, state_badge
 from automation.events.delivery_admin import CauseFilter, DeliveryAdmin
 from automation.events.event import GROUP_LENGTH
-from automation.events.groups import made_groups, producers
+from automation.events.groups import GROUP_HELP, made_groups, producers
 from automation.rules.admin import in_words
 from automation.rules.bulk import export
 from automation.rules.definition_admin import Importable
@@ -26,6 +26,7 @@ class StartForm(forms.ModelForm):
         model = StartChain
         fields = ("name", "slug", "chain", "group", "is_active", "expires_hours")
         widgets = {"group": TextWithSuggestions(made_groups, {"maxlength": GROUP_LENGTH})}
+        help_texts = {"group": GROUP_HELP}
         error_messages = {
             "slug": {"unique": _("This short name is taken. Choose another one.")},
             "group": {"required": _("Name the event group that this is for.")},

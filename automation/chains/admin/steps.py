@@ -16,6 +16,7 @@ from automation.chains.checking import problems_of_template
 from automation.chains.forms import StepsFrom, state_choices
 from automation.chains.pages import step_panel, steps
 from automation.chains.pages.changes import note_on_chain, pause_changed, to_chain
+from automation.chains.traffic import those_at_the_start
 from automation.chains.transitions import Entry, Goal, Transition
 from automation.chains.wording import from_label, state_label, wait_label
 from automation.events.groups import made_groups
@@ -217,6 +218,10 @@ class StepForm(SourceForm):
         weekday: Any = self.fields["wait_weekday"]
         weekday.choices = [("", _("any day")), *list(weekday.choices)[1:]]
         self.fields["group_template"].widget = TextWithSuggestions(made_groups, {"maxlength": 500})
+        self.fields["group_template"].help_text = gettext_lazy(
+            "The name of the event that this step makes. Values of the row can be part of it, and "
+            "of the chain, such as {{ chain.state }}. Empty: no event."
+        )
 
     def clean_name(self) -> str:
         name: str = self.cleaned_data["name"]
@@ -339,6 +344,9 @@ class TransitionAdmin(RuleOfChainAdmin):
     def panel_first(self, rule: Any, now: datetime.datetime) -> Narrow | None:
         return step_panel.where_it_begins(rule)
 
+    def panel_among(self, rule: Any, now: datetime.datetime) -> Narrow | None:
+        return those_at_the_start(rule, now)
+
     def panel_further(
         self,
         request: HttpRequest,
@@ -347,4 +355,5 @@ class TransitionAdmin(RuleOfChainAdmin):
         now: datetime.datetime,
         wrong: dict[str, list[str]],
     ) -> dict[str, Any]:
-        return step_panel.of_step(rule, found, now, wrong)
+        from_start = self.panel_among(rule, now) is not None
+        return {**step_panel.of_step(rule, found, now, wrong), "from_start": from_start}

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from automation.chains.chain import Chain, State
-from automation.chains.checking import problems, steps_of, warnings
+from automation.chains.checking import problems, read_whole, steps_of, warnings
 from automation.chains.names import Outcome
 from automation.chains.picture import picture
 from automation.chains.traffic import Traffic, traffic
@@ -44,18 +44,18 @@ class Line:
 def facts(chain: Chain, now: datetime.datetime) -> dict[str, Any]:
     """Everything beside the form; the same number of queries for any number of steps and runs.
     What the form was refused with may be on ``chain``: this is about what is saved."""
-    chain = Chain.objects.get(pk=chain.pk)
-    steps, seen = steps_of(chain), traffic(chain, now)
+    chain, steps = read_whole(chain.pk)
+    seen = traffic(chain, now)
     in_words = lines(steps)
     return {
         "chain": chain,
         "is_armed": chain.state == State.ARMED,
         "state_said": state_sentence(chain),
-        "problems": problems(chain),
-        "warnings": [*warnings(chain), *unheard(in_words)],
+        "problems": problems(chain, steps),
+        "warnings": [*warnings(chain, steps), *unheard(in_words)],
         "stranded": [
             _("%(count)d in “%(state)s”") % {"count": count, "state": state}
-            for state, count in stranded(chain).items()
+            for state, count in stranded(chain, found=seen.here).items()
         ],
         "picture": picture(chain.all_states, steps, seen),
         "seen": seen,

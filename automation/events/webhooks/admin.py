@@ -18,7 +18,7 @@ from automation.events import bulk
 from automation.events.admin import moment, state_badge
 from automation.events.delivery_admin import CauseFilter, DeliveryAdmin, StateFilter
 from automation.events.event import GROUP_LENGTH
-from automation.events.groups import made_groups, producers
+from automation.events.groups import GROUP_HELP, made_groups, producers
 from automation.events.models import Webhook, WebhookCall
 from automation.events.outbox import State
 from automation.events.webhooks import addresses
@@ -44,6 +44,7 @@ class WebhookForm(forms.ModelForm):
             ),
             "description": forms.Textarea(attrs={"rows": 3, "class": "vLargeTextField"}),
         }
+        help_texts = {"group": GROUP_HELP}
         error_messages = {
             "slug": {"unique": _("This short name is taken. Choose another one.")},
             "group": {"required": _("Name the event group that this is for.")},
