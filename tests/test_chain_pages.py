@@ -109,7 +109,7 @@ def test_the_page_says_what_there_is_in_words(admin_client):
     assert items(found, "//ol[@class='steps']/li/div[2]") == [
         "After 2 days: everybody",
         "After 7 days: Carts where number of paid orders before is at least 2",
-        "After 7 days: everybody",
+        "After 7 days: everybody else",
         "After 14 days: everybody",
     ]
     assert items(found, "//section[@aria-labelledby='chain-entry']/p[1]") == [

@@ -100,7 +100,9 @@ def test_an_editor_builds_the_abandoned_cart_and_its_reminder_comes(superuser_pa
     back(page)
     add_step(page, "Last reminder", "LAST", "7", "cart_last_reminder")
     come_only_from(page, "REMINDED")
-    expect(page.locator(".step-means")).to_have_text("REMINDED → LAST: everybody, after 7 days.")
+    expect(page.locator(".step-means")).to_have_text(
+        "REMINDED → LAST: everybody else, after 7 days."
+    )
     back(page)
     add_step(page, "Enough", "End", "14", "")
     come_only_from(page, "LAST")

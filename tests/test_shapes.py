@@ -73,7 +73,7 @@ def make_sure(told: dict[str, Any]) -> None:
     assert told["deliver"].splitlines() == [
         "calls of listeners: 1 sent",
         "calls of webhooks: 0",
-        "started chains: 0",
+        "starts by events: 0",
         "messages: 3 sent",
     ]
     assert told["mails"] == [

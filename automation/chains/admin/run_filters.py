@@ -122,7 +122,7 @@ def _midnight(now: datetime.datetime, days: int) -> datetime.datetime:
 
 
 class OutcomeFilter(admin.SimpleListFilter):
-    title = _("how it ended")
+    title = _("where it stands")
     parameter_name = "outcome"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:

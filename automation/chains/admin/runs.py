@@ -122,7 +122,7 @@ class ChainRunAdmin(ReadOnlyAdmin):
         said = format_html('<span class="went-wrong">{}</span>', _("overdue")) if late else ""
         return in_words(_("next look"), format_html("{} {}", moment(run.next_update), said))
 
-    @admin.display(description=_("how it is"), ordering="outcome")
+    @admin.display(description=_("where it stands"), ordering="outcome")
     def badge(self, run: ChainRun) -> str:
         return state_of(run)
 
