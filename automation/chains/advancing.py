@@ -199,7 +199,7 @@ def _advance_claimed(
         if wrong := wrong or starts_itself(armed, plan.transitions):
             raise BrokenRule(wrong[0])
         decisions = decide(plan, held, now)
-        return _write(_with_keys_of_their_own(decisions, now), now, requested_by)
+        return write(_with_keys_of_their_own(decisions, now), now, requested_by)
 
 
 def _with_keys_of_their_own(
@@ -220,8 +220,11 @@ def _with_keys_of_their_own(
     ]
 
 
-def _write(decisions: Sequence[Decision], now: datetime.datetime, requested_by: Any) -> Advanced:
-    """Write down what was decided. The caller holds the runs, in a transaction."""
+def write(
+    decisions: Sequence[Decision], now: datetime.datetime, requested_by: Any, note: str = ""
+) -> Advanced:
+    """Write down what was decided. The caller holds the runs, in a transaction; ``note`` stands
+    in the history of those that take a step."""
     moved = [decision for decision in decisions if decision.transition is not None]
     made = [decision.event for decision in moved if decision.event is not None]
     events: dict[str, int] = {}
@@ -244,7 +247,7 @@ def _write(decisions: Sequence[Decision], now: datetime.datetime, requested_by: 
                 )
                 for each in moved
             ],
-            {"at": now, "requested_by": who(requested_by), "note": ""},
+            {"at": now, "requested_by": who(requested_by), "note": note},
         )
     update_rows(ChainRun, _COLUMNS, map(_values(now), decisions), _constants(now))
     ended = Counter(str(each.outcome) for each in decisions if each.outcome)

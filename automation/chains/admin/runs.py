@@ -11,7 +11,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from automation.chains.admin import run_filters
-from automation.chains.run_pages import asking, looking, starting
+from automation.chains.run_pages import asking, looking, starting, taking
 from automation.chains.run_pages.decisions import DECIDE, DECISIONS, open_to
 from automation.chains.run_pages.timeline import about, facts, named, state_of
 from automation.chains.runs import ChainRun
@@ -66,6 +66,7 @@ class ChainRunAdmin(ReadOnlyAdmin):
         return [
             path("start/", wrap(self.start_view), name=f"{name}_start"),
             path("<int:pk>/look/", wrap(self.look_view), name=f"{name}_look"),
+            path("<int:pk>/take/<int:step>/", wrap(self.take_view), name=f"{name}_take"),
             *super().get_urls(),
         ]
 
@@ -74,6 +75,9 @@ class ChainRunAdmin(ReadOnlyAdmin):
 
     def look_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         return looking.look(self, request, pk)
+
+    def take_view(self, request: HttpRequest, pk: int, step: int) -> HttpResponse:
+        return taking.take(self, request, pk, step)
 
     def get_actions(self, request: HttpRequest) -> Any:
         found = super().get_actions(request)
@@ -94,6 +98,7 @@ class ChainRunAdmin(ReadOnlyAdmin):
         context["may_look"] = looking.may(request) and not run.is_over
         if request.user.has_perm(DECIDE):
             context["decisions"] = open_to(run).items()
+            context["may_take"] = not context["holds"]
         return super().render_change_form(request, context, *args, **kwargs)
 
     @admin.display(description=_("started"), ordering="started_at")
