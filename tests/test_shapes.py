@@ -97,6 +97,14 @@ def make_sure(told: dict[str, Any]) -> None:
         ],
         "erase": ["The person was erased from 13 rows. Nothing is sent to this address any more."],
     }
+    assert told["on the way"] == {
+        "emma": ["Emma"],
+        "ULYS": ["Ulysses"],
+        "A/1 ü": ["A/1 ü"],
+        "nobody": [],
+        "Emma": ["Emma"],
+        "Ulysses": ["Ulysses"],
+    }
     assert told["done by"] == ["badge 7"]
     assert told["mails by hand"] == ["staff@example.com", "staff@example.com"]
     assert told["asgi"] == 200

@@ -28,6 +28,7 @@ from django.urls import resolve, reverse
 from django.utils import timezone
 from django.utils.html import strip_tags
 
+from automation.chains.models import Chain, Transition
 from automation.events.models import Webhook
 from automation.events.tasks import tick
 from automation.rules.definitions import dump, read_condition
@@ -199,6 +200,26 @@ class Work:
         self.post("erase", erase, {"address": "ann@example.com", "confirmed": "1"})
 
 
+def on_the_way(client: Client) -> dict[str, list[str]]:
+    """Which rows on chains are found, by what is searched for."""
+    for source in ("library.loan", "library.shelf"):
+        chain = Chain.objects.create(name=source, slug=source.replace(".", "-"), source=source)
+        Transition.objects.create(
+            chain=chain, name="Over", from_states=["NEW"], to_state="DONE", wait_number=1
+        )
+        chain.arm(timezone.now())
+        for row in sources.get(source).rows([]):
+            chain.start(row, timezone.now())
+    pks = {str(loan.pk): loan.title for loan in Loan.objects.all()}
+    named = {loan.pk.hex: loan.title for loan in Loan.objects.all()}
+    found = {}
+    for text in ("emma", "ULYS", "A/1 ü", "nobody", *pks):
+        page = client.get(reverse("admin:automation_chains_chainrun_changelist"), {"q": text})
+        runs = page.context["cl"].result_list
+        found[pks.get(text, text)] = sorted(named.get(run.row_pk, run.row_pk) for run in runs)
+    return found
+
+
 async def over_asgi(client: Client) -> int:
     """The status of a page of ours."""
     other = AsyncClient()
@@ -243,6 +264,7 @@ def play(*, opening_pages: bool) -> dict[str, Any]:
     told["asgi"] = async_to_sync(over_asgi)(client)
     told["healthz"] = [client.get(f"/flint/healthz{of}").json() for of in ("", "/cluster")]
     told["by hand"] = work.told
+    told["on the way"] = on_the_way(client)
     return told
 
 

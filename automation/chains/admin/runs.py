@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
 from django.utils import timezone
@@ -18,6 +18,7 @@ from automation.chains.runs import ChainRun
 from automation.chains.wording import state_label
 from automation.events.admin import ReadOnlyAdmin, moment
 from automation.rules.admin import in_words
+from automation.rules.counting import TooSlow
 from automation.rules.views import linked
 
 
@@ -42,7 +43,8 @@ class ChainRunAdmin(ReadOnlyAdmin):
     list_select_related = ("chain",)
     search_fields = ("row_pk",)
     search_help_text = _(
-        "Search by number of the row, by resource (order:4711), or by the address of the person"
+        "Search by number or name of the row, by resource (order:4711), or by the name or the "
+        "address of the person"
     )
     ordering = ("-pk",)
     fields = ("the_chain", "the_subject", "state_now", "began", "by_whom", "looked")
@@ -58,8 +60,14 @@ class ChainRunAdmin(ReadOnlyAdmin):
         return super().get_queryset(request).select_related("chain").prefetch_related("resources")
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> Any:
-        found = queryset.filter(run_filters.searched(search_term)) if search_term else queryset
-        return found, False
+        if not search_term:
+            return queryset, False
+        try:
+            return queryset.filter(run_filters.searched(search_term)), False
+        except TooSlow:
+            said = _("There are too many rows to look for a name. Search by number or by address.")
+            messages.warning(request, said)
+            return queryset.none(), False
 
     def get_urls(self) -> list[Any]:
         wrap, name = self.admin_site.admin_view, "automation_chains_chainrun"
