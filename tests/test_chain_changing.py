@@ -23,7 +23,7 @@ def test_a_changed_step_pauses_the_chain_and_disturbs_nobody(admin_client):
     assert (chain.state, chain.transitions.get(name="Reminder").wait_number) == ("paused", 3)
     assert ChainRun.objects.filter(pk=run.pk).values().get() == before
     said = LogEntry.objects.filter(object_id=str(chain.pk)).values_list("change_message", flat=True)
-    assert "transition “Reminder” changed" in list(said)
+    assert "step “Reminder” changed" in list(said)
 
 
 def change_entry(client, chain):

@@ -100,7 +100,9 @@ def test_an_editor_builds_the_abandoned_cart_and_its_reminder_comes(superuser_pa
     back(page)
     add_step(page, "Last reminder", "LAST", "7", "cart_last_reminder")
     come_only_from(page, "REMINDED")
-    expect(page.locator(".step-means")).to_have_text("REMINDED → LAST: everybody, after 7 days.")
+    expect(page.locator(".step-means")).to_have_text(
+        "REMINDED → LAST: everybody else, after 7 days."
+    )
     back(page)
     add_step(page, "Enough", "End", "14", "")
     come_only_from(page, "LAST")
@@ -116,7 +118,7 @@ def test_an_editor_builds_the_abandoned_cart_and_its_reminder_comes(superuser_pa
     )
 
     page.get_by_role("link", name="Arm …").click()
-    expect(page.locator(".figure")).to_have_text("2 come in at once")
+    expect(page.locator(".figure")).to_have_text(["2 come in at once", "0 events are made at once"])
     page.get_by_role("button", name="Arm it").click()
     expect(page.locator(".success")).to_contain_text("is armed")
     chain = Chain.objects.get()
@@ -178,3 +180,24 @@ def test_what_is_not_saved_is_asked_about_before_the_page_is_left(superuser_page
     page.get_by_role("link", name="Who is on the way").click()
     expect(page).to_have_url(re.compile("chainrun"))
     assert asked == ["beforeunload"]
+
+
+def test_a_step_is_moved_with_the_keyboard_alone(superuser_page: Page) -> None:
+    from tests import sequences
+
+    page, chain = superuser_page, sequences.reminders()
+    page.goto(f"/admin/automation_chains/chain/{chain.pk}/change/")
+    order = page.locator(".step-head strong")
+    expect(order).to_have_text(["Reminder", "Voucher", "Second reminder", "Enough"])
+    page.get_by_role("button", name="Move Second reminder up").focus()
+    page.keyboard.press("Enter")
+    expect(order).to_have_text(["Reminder", "Second reminder", "Voucher", "Enough"])
+    expect(page.get_by_role("button", name="Move Second reminder up")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(order).to_have_text(["Second reminder", "Reminder", "Voucher", "Enough"])
+    # It is the first one now, and its arrow up can be pressed no more.
+    expect(page.get_by_role("button", name="Move Second reminder down")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(order).to_have_text(["Reminder", "Second reminder", "Voucher", "Enough"])
+    expect(page.get_by_role("button", name="Move Second reminder down")).to_be_focused()
+    expect(page.get_by_role("button", name="Move Second reminder down")).to_be_in_viewport()

@@ -73,7 +73,7 @@ def make_sure(told: dict[str, Any]) -> None:
     assert told["deliver"].splitlines() == [
         "calls of listeners: 1 sent",
         "calls of webhooks: 0",
-        "started chains: 0",
+        "starts by events: 0",
         "messages: 3 sent",
     ]
     assert told["mails"] == [
@@ -98,6 +98,14 @@ def make_sure(told: dict[str, Any]) -> None:
         "erase": ["The person was erased from 18 rows. Nothing is sent to this address any more."],
     }
     make_sure_of_chains(told["chains"], *told["late loans"])
+    assert told["on the way"] == {
+        "emma": ["Emma"],
+        "ULYS": ["Ulysses"],
+        "A/1 ü": ["A/1 ü"],
+        "nobody": [],
+        "Emma": ["Emma"],
+        "Ulysses": ["Ulysses"],
+    }
     assert told["done by"] == ["badge 7"]
     assert told["mails by hand"] == ["staff@example.com", "staff@example.com"]
     assert told["asgi"] == 200

@@ -210,7 +210,8 @@ def _advance_claimed(
         if wrong := wrong or starts_itself(armed, plan.transitions):
             raise BrokenRule(wrong[0])
         decisions = decide(plan, held, now)
-        done = _write(plan, _with_keys_of_their_own(decisions, now), now, requested_by)
+        decisions = _with_keys_of_their_own(decisions, now)
+        done = write(decisions, standing(plan, decisions, now), now, requested_by)
         # Whatever changes a chain pauses it: so nothing of this was read half changed.
         if not still.exists():
             raise _Stopped
@@ -235,11 +236,17 @@ def _with_keys_of_their_own(
     ]
 
 
-def _write(
-    plan: Plan, decisions: Sequence[Decision], now: datetime.datetime, requested_by: Any
+def write(
+    decisions: Sequence[Decision],
+    stand: QuerySet[Any],
+    now: datetime.datetime,
+    requested_by: Any,
+    note: str = "",
 ) -> Advanced:
-    """Write down what was decided. The caller holds the runs, in a transaction."""
-    written = _write_runs(plan, decisions, now)
+    """Write down what was decided about the runs that ``stand``, which is asked in the statement
+    that writes them. The caller holds the runs, in a transaction; ``note`` stands in the history
+    of those that take a step."""
+    written = _write_runs(decisions, stand, now)
     moved = [decision for decision in written if decision.transition is not None]
     made = [decision.event for decision in moved if decision.event is not None]
     events: dict[str, int] = {}
@@ -262,7 +269,7 @@ def _write(
                 )
                 for each in moved
             ],
-            {"at": now, "requested_by": who(requested_by), "note": ""},
+            {"at": now, "requested_by": who(requested_by), "note": note},
         )
     ended = Counter(str(each.outcome) for each in written if each.outcome)
     steps = Counter(str(each.transition) for each in moved)
@@ -270,11 +277,11 @@ def _write(
 
 
 def _write_runs(
-    plan: Plan, decisions: Sequence[Decision], now: datetime.datetime
+    decisions: Sequence[Decision], stand: QuerySet[Any], now: datetime.datetime
 ) -> list[Decision]:
-    """Write where the runs are now, those for which what was decided still holds: it is asked in
-    the same statement. Returns the decisions about these; the others are looked at again soon."""
-    values, stand = map(_values(now), decisions), standing(plan, decisions, now)
+    """Write where the runs are now that still ``stand``. Returns the decisions about these; the
+    others are looked at again soon."""
+    values = map(_values(now), decisions)
     written = update_rows(ChainRun, _COLUMNS, values, _constants(now), within=stand)
     if changed := [each.run.pk for each in decisions if each.run.pk not in written]:
         soon = {"next_update": now + AGAIN, **_constants(now)}

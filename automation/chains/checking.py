@@ -234,7 +234,28 @@ def warnings(chain: "Chain", steps: Sequence["Transition"] | None = None) -> lis
             _("Nobody comes in by themselves: give the entry a condition, or start the chain on "
               "an event.")
         )  # fmt: skip
-    return [*found, *_never_taken(chain.all_states, transitions), *_round_others(chain)]
+    found += _never_taken(chain.all_states, transitions)
+    return [*found, *_round_others(chain), *_heard_twice(chain, transitions)]
+
+
+def _heard_twice(chain: "Chain", transitions: Sequence["Transition"]) -> Iterator[str]:
+    """Armed chains that make events of the same groups, as a copy does: whoever is on both hears
+    both."""
+    from automation.chains.chain import State
+    from automation.chains.transitions import Transition
+
+    own = list(dict.fromkeys(filter(None, (group_pattern(e.group_template) for e in transitions))))
+    making = Transition.objects.filter(chain__state=State.ARMED).exclude(chain=chain)
+    named = making.exclude(group_template="").order_by("chain__name", "chain", "position", "pk")
+    others: dict[tuple[int, str], list[str]] = {}
+    for pk, name, template in named.values_list("chain", "chain__name", "group_template"):
+        same = [group for group in own if overlap(group, group_pattern(template))]
+        others.setdefault((pk, name), []).extend(same)
+    for (_pk, name), groups in others.items():
+        if groups:
+            yield _(
+                "“%(chain)s” makes the same events (%(groups)s): the same people may hear twice."
+            ) % {"chain": name, "groups": ", ".join(dict.fromkeys(groups))}
 
 
 def _no_way_out(

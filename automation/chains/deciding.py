@@ -232,22 +232,12 @@ class _Deciding:
         return {found.pk: found for found in snapshots(self.plan.source, rows, self.now)}
 
     def _take(self, run: ChainRun, transition: Transition, snapshot: Snapshot | None) -> None:
-        decision = Decision(run, transition)
         try:
-            if snapshot is not None:
-                decision.event = event_of(self.plan, run, transition, snapshot, self.now)
+            self._settle(taking(self.plan, run, transition, snapshot, self.now))
         except TemplateError as error:
             # It is the one to be taken, so no other one is: somebody has to correct it.
             self._note(run, transition, str(error))
             self._settle(self._staying(run))
-            return
-        if transition.to_state == DONE:
-            decision.outcome = Outcome.DONE
-        else:
-            decision.next_update = self.plan.first_look(
-                transition.to_state, self.now, run.started_at, run.time_zone
-            )
-        self._settle(decision)
 
     # Who stays -------------------------------------------------------------------------------
 
@@ -266,6 +256,22 @@ class _Deciding:
         if limit := self.plan.limit_of(run):
             moments.append(limit)
         return Decision(run, next_update=min(moments), problems=notes)
+
+
+def taking(
+    plan: Plan,
+    run: ChainRun,
+    transition: Transition,
+    snapshot: Snapshot | None,
+    now: datetime.datetime,
+) -> Decision:
+    """That ``run`` takes ``transition`` at ``now``; ``snapshot`` is what its event knows of the
+    row, None if it makes no event. Raises ``TemplateError`` if the event cannot be made."""
+    event = event_of(plan, run, transition, snapshot, now) if snapshot is not None else None
+    if transition.to_state == DONE:
+        return Decision(run, transition, event, Outcome.DONE)
+    following = plan.first_look(transition.to_state, now, run.started_at, run.time_zone)
+    return Decision(run, transition, event, next_update=following)
 
 
 def event_of(

@@ -23,7 +23,9 @@ def register() -> None:
             lambda before: _old_steps(before).count(),
         )
     )
-    chores.register(delivery_chore(ChainStart, "chain_starts", gettext_lazy("started chains"), 90))
+    chores.register(
+        delivery_chore(ChainStart, "chain_starts", gettext_lazy("starts by events"), 90)
+    )
     traces.register(Trace(Chain, gettext_lazy("chains"), names=["state_reason"]))
     traces.register(
         Trace(
@@ -38,7 +40,7 @@ def register() -> None:
     traces.register(
         Trace(ChainResource, gettext_lazy("what chains in code are about"), names=["resource_id"])
     )
-    traces.register(delivery_trace(ChainStart, gettext_lazy("started chains"), []))
+    traces.register(delivery_trace(ChainStart, gettext_lazy("starts by events"), []))
 
 
 def _old_steps(before: datetime.datetime) -> QuerySet[ChainStep]:

@@ -10,7 +10,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from automation.chains.chain import Chain
 from automation.chains.claiming import ChainRunQuerySet
@@ -244,7 +244,7 @@ class ChainStep(models.Model):
         ChainRun, models.CASCADE, related_name="history", verbose_name=gettext_lazy("run")
     )
     from_state = models.CharField(gettext_lazy("from"), max_length=NAME_LENGTH)
-    to_state = models.CharField(gettext_lazy("to"), max_length=NAME_LENGTH)
+    to_state = models.CharField(pgettext_lazy("state", "to"), max_length=NAME_LENGTH)
     at = models.DateTimeField(gettext_lazy("when"))
     transition = models.CharField(
         gettext_lazy("transition"), max_length=NAME_LENGTH, blank=True, default="", db_default=""
@@ -264,8 +264,8 @@ class ChainStep(models.Model):
     note = models.TextField(gettext_lazy("note"), blank=True, default="", db_default="")
 
     class Meta:
-        verbose_name = gettext_lazy("step")
-        verbose_name_plural = gettext_lazy("steps")
+        verbose_name = gettext_lazy("step that was taken")
+        verbose_name_plural = gettext_lazy("steps that were taken")
         ordering = ("at", "pk")
         indexes = [models.Index(fields=["at"], name="automation_step_at")]
 

@@ -24,7 +24,7 @@ class StartChain(Action):
 
     class Meta:
         verbose_name = gettext_lazy("start of a chain")
-        verbose_name_plural = gettext_lazy("starts of chains")
+        verbose_name_plural = gettext_lazy("events that start chains")
 
     @property
     def delivery_model(self) -> type[Delivery]:
@@ -71,8 +71,8 @@ class ChainStart(Delivery):
 
     class Meta(Delivery.Meta):
         abstract = False
-        verbose_name = gettext_lazy("started chain")
-        verbose_name_plural = gettext_lazy("started chains")
+        verbose_name = gettext_lazy("start by an event")
+        verbose_name_plural = gettext_lazy("starts by events")
         ordering = ("-pk",)
         constraints = [
             models.UniqueConstraint(fields=["start", "event"], name="automation_start_once")

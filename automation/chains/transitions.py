@@ -6,7 +6,7 @@ from django.db import models
 from django.db.models import QuerySet
 from django.utils.dates import WEEKDAYS
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext_lazy
 from polymorphic.managers import PolymorphicManager, PolymorphicQuerySet
 
 from automation.chains.names import DONE, NAME_LENGTH
@@ -92,7 +92,7 @@ class Transition(RuleOfChain):
     position = models.PositiveSmallIntegerField(gettext_lazy("position"), default=0)
     #: Names of states; none means every state but DONE, and but the one it leads to.
     from_states = PlainDataField(gettext_lazy("from"), default=list, blank=True)
-    to_state = models.CharField(gettext_lazy("to"), max_length=NAME_LENGTH)
+    to_state = models.CharField(pgettext_lazy("state", "to"), max_length=NAME_LENGTH)
     wait_number = models.PositiveSmallIntegerField(
         gettext_lazy("wait"),
         default=0,
@@ -127,8 +127,8 @@ class Transition(RuleOfChain):
     objects = PolymorphicManager.from_queryset(TransitionQuerySet)()  # type: ignore[misc]
 
     class Meta:
-        verbose_name = gettext_lazy("transition")
-        verbose_name_plural = gettext_lazy("transitions")
+        verbose_name = gettext_lazy("step")
+        verbose_name_plural = gettext_lazy("steps")
         ordering = ("position", "pk")
 
     def __str__(self) -> str:

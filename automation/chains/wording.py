@@ -1,6 +1,8 @@
 """States and waits as people call them."""
 
 import datetime
+import zoneinfo
+from collections.abc import Iterable
 
 from django.utils.dates import WEEKDAYS
 from django.utils.formats import time_format
@@ -10,6 +12,9 @@ from django.utils.translation import ngettext
 from automation.chains.names import DONE, NEW
 from automation.chains.transitions import Transition
 from automation.chains.waiting import Unit, Wait
+
+#: Waits are compared by when they are over for who enters a state at this moment.
+_SOME_MOMENT, _UTC = datetime.datetime(2024, 1, 1, tzinfo=datetime.UTC), zoneinfo.ZoneInfo("UTC")
 
 
 def state_label(state: str) -> str:
@@ -22,6 +27,26 @@ def from_label(transition: Transition) -> str:
     if not transition.from_states:
         return _("any state")
     return ", ".join(state_label(state) for state in transition.from_states)
+
+
+def who_label(transition: Transition, earlier: Iterable[Transition]) -> str:
+    """Who takes a step; ``earlier`` are those of its chain that come before it."""
+    if transition.conditions.all():
+        return transition.sentence()
+    return _("everybody else") if takes_the_rest(transition, earlier) else _("everybody")
+
+
+def takes_the_rest(transition: Transition, earlier: Iterable[Transition]) -> bool:
+    """Whether some of those who could take ``transition`` have taken one of ``earlier`` by then:
+    one from the same state, with conditions, whose wait is not over later."""
+    states = [*transition.chain.all_states, *transition.from_states]
+    ends = transition.wait.over(_SOME_MOMENT, _UTC)
+    return any(
+        bool(other.conditions.all())
+        and other.wait.over(_SOME_MOMENT, _UTC) <= ends
+        and any(other.leads_from(state) and transition.leads_from(state) for state in states)
+        for other in earlier
+    )
 
 
 def wait_label(wait: Wait) -> str:

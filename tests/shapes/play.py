@@ -202,6 +202,18 @@ class Work:
         self.post("erase", erase, {"address": "ann@example.com", "confirmed": "1"})
 
 
+def on_the_way(client: Client) -> dict[str, list[str]]:
+    """Which rows on chains are found, by what is searched for."""
+    pks = {str(loan.pk): loan.title for loan in Loan.objects.all()}
+    named = {loan.pk.hex: loan.title for loan in Loan.objects.all()}
+    found = {}
+    for text in ("emma", "ULYS", "A/1 ü", "nobody", *pks):
+        page = client.get(reverse("admin:automation_chains_chainrun_changelist"), {"q": text})
+        runs = page.context["cl"].result_list
+        found[pks.get(text, text)] = sorted({named.get(run.row_pk, run.row_pk) for run in runs})
+    return found
+
+
 async def over_asgi(client: Client) -> int:
     """The status of a page of ours."""
     other = AsyncClient()
@@ -248,6 +260,7 @@ def play(*, opening_pages: bool) -> dict[str, Any]:
     told["asgi"] = async_to_sync(over_asgi)(client)
     told["healthz"] = [client.get(f"/flint/healthz{of}").json() for of in ("", "/cluster")]
     told["by hand"] = work.told
+    told["on the way"] = on_the_way(client)
     return told
 
 

@@ -1,12 +1,14 @@
 """How the list of those on their way is narrowed down, and searched."""
 
 import datetime
+from functools import reduce
+from operator import or_
 from typing import Any
 
 from django.apps import apps
 from django.contrib import admin
 from django.core.exceptions import ValidationError
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -15,12 +17,14 @@ from automation.chains.chain import Chain
 from automation.chains.names import DONE, NEW, Outcome
 from automation.chains.registry import code_chains
 from automation.chains.resources import id_text
-from automation.chains.runs import ChainResource
+from automation.chains.runs import ChainResource, ChainRun
 from automation.chains.wording import state_label
 from automation.events.admin import is_number
 from automation.rules import plain
+from automation.rules.counting import in_time
 from automation.rules.explaining import rows_meant
-from automation.rules.keys import key_field, key_meant, key_text
+from automation.rules.fields import Kind
+from automation.rules.keys import key_expression, key_field, key_meant, key_text
 from automation.rules.sources import Source, UnknownSource, sources
 
 CHAIN, TYPE = "chain__id__exact", "chain_type"
@@ -31,8 +35,11 @@ OVERDUE = datetime.timedelta(minutes=2)
 #: A number without a kind is searched for among so many kinds of resources.
 KINDS = 50
 
-#: So many rows of a person are searched for.
-ROWS_OF_PERSON = 200
+#: So many rows of a person, or with a name, are searched for: the newest.
+ROWS = 200
+
+#: So many words of a name are looked at.
+WORDS = 5
 
 
 class ChainFilter(admin.SimpleListFilter):
@@ -122,7 +129,7 @@ def _midnight(now: datetime.datetime, days: int) -> datetime.datetime:
 
 
 class OutcomeFilter(admin.SimpleListFilter):
-    title = _("how it ended")
+    title = _("where it stands")
     parameter_name = "outcome"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
@@ -139,7 +146,9 @@ class OutcomeFilter(admin.SimpleListFilter):
 
 def searched(text: str) -> Q:
     """The runs that people mean by ``text``: about the row with this number ("812", "Cart 812"),
-    about a resource ("order:4711"), or about the rows of the person with this address."""
+    about a resource ("order:4711"), about the rows of the person with this address, or about
+    rows that have each of its words in one of their texts. Raises ``TooSlow`` if such rows are
+    not found soon."""
     text = plain.text(text).strip()
     asked = Q(pk__in=[])
     kind, colon, named = (part.strip() for part in text.rpartition(":"))
@@ -154,7 +163,28 @@ def searched(text: str) -> Q:
         asked |= Q(row_model=label, row_pk__in=[key for key in keys if key is not None])
     if not colon and "@" not in text:
         asked |= _with_resource(_kinds(), number)
+    if any(letter.isalpha() for letter in text) and "@" not in text:
+        for source in _sources():
+            label = source.model._meta.label_lower
+            asked |= Q(row_model=label, row_pk__in=_with_name(source, text))
     return asked
+
+
+def _with_name(source: Source, text: str) -> list[str]:
+    """The newest rows on a chain that have each word of ``text`` somewhere in the texts that
+    ``source`` opens, as what they or the people they are about are called."""
+    known = source.resolved_fields.values()
+    texts = [each.path for each in known if each.kind is Kind.TEXT and not each.annotation]
+    if not texts:
+        return []
+    key = key_expression(source.model, OuterRef("pk"))
+    runs = ChainRun.objects.filter(row_model=source.model._meta.label_lower, row_pk=key)
+    rows = source.rows([]).filter(Exists(runs))
+    for word in text.split()[:WORDS]:
+        asked = (Q(**{f"{path}__icontains": word}) for path in texts)
+        rows = rows.filter(reduce(or_, asked))
+    with in_time(rows.db):
+        return [key_text(pk) for pk in rows.order_by("-pk").values_list("pk", flat=True)[:ROWS]]
 
 
 def _with_resource(kinds: list[str], named: str) -> Q:
@@ -203,4 +233,4 @@ def _of_person(source: Source, address: str) -> list[str]:
     if not source.recipient:
         return []
     rows = rows_meant(source, address).values_list("pk", flat=True)
-    return [key_text(pk) for pk in rows[:ROWS_OF_PERSON]]
+    return [key_text(pk) for pk in rows[:ROWS]]

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
 from django.utils import timezone
@@ -11,13 +11,14 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from automation.chains.admin import run_filters
-from automation.chains.run_pages import asking, looking, starting
+from automation.chains.run_pages import asking, looking, starting, taking
 from automation.chains.run_pages.decisions import DECIDE, DECISIONS, open_to
 from automation.chains.run_pages.timeline import about, facts, named, state_of
 from automation.chains.runs import ChainRun
 from automation.chains.wording import state_label
 from automation.events.admin import ReadOnlyAdmin, moment
 from automation.rules.admin import in_words
+from automation.rules.counting import TooSlow
 from automation.rules.views import linked
 
 
@@ -42,7 +43,8 @@ class ChainRunAdmin(ReadOnlyAdmin):
     list_select_related = ("chain",)
     search_fields = ("row_pk",)
     search_help_text = _(
-        "Search by number of the row, by resource (order:4711), or by the address of the person"
+        "Search by number or name of the row, by resource (order:4711), or by the name or the "
+        "address of the person"
     )
     ordering = ("-pk",)
     fields = ("the_chain", "the_subject", "state_now", "began", "by_whom", "looked")
@@ -58,14 +60,21 @@ class ChainRunAdmin(ReadOnlyAdmin):
         return super().get_queryset(request).select_related("chain").prefetch_related("resources")
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> Any:
-        found = queryset.filter(run_filters.searched(search_term)) if search_term else queryset
-        return found, False
+        if not search_term:
+            return queryset, False
+        try:
+            return queryset.filter(run_filters.searched(search_term)), False
+        except TooSlow:
+            said = _("There are too many rows to look for a name. Search by number or by address.")
+            messages.warning(request, said)
+            return queryset.none(), False
 
     def get_urls(self) -> list[Any]:
         wrap, name = self.admin_site.admin_view, "automation_chains_chainrun"
         return [
             path("start/", wrap(self.start_view), name=f"{name}_start"),
             path("<int:pk>/look/", wrap(self.look_view), name=f"{name}_look"),
+            path("<int:pk>/take/<int:step>/", wrap(self.take_view), name=f"{name}_take"),
             *super().get_urls(),
         ]
 
@@ -74,6 +83,9 @@ class ChainRunAdmin(ReadOnlyAdmin):
 
     def look_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         return looking.look(self, request, pk)
+
+    def take_view(self, request: HttpRequest, pk: int, step: int) -> HttpResponse:
+        return taking.take(self, request, pk, step)
 
     def get_actions(self, request: HttpRequest) -> Any:
         found = super().get_actions(request)
@@ -94,6 +106,7 @@ class ChainRunAdmin(ReadOnlyAdmin):
         context["may_look"] = looking.may(request) and not run.is_over
         if request.user.has_perm(DECIDE):
             context["decisions"] = open_to(run).items()
+            context["may_take"] = not context["holds"]
         return super().render_change_form(request, context, *args, **kwargs)
 
     @admin.display(description=_("started"), ordering="started_at")
@@ -122,7 +135,7 @@ class ChainRunAdmin(ReadOnlyAdmin):
         said = format_html('<span class="went-wrong">{}</span>', _("overdue")) if late else ""
         return in_words(_("next look"), format_html("{} {}", moment(run.next_update), said))
 
-    @admin.display(description=_("how it is"), ordering="outcome")
+    @admin.display(description=_("where it stands"), ordering="outcome")
     def badge(self, run: ChainRun) -> str:
         return state_of(run)
 

@@ -8,7 +8,7 @@ from django.contrib import admin, messages
 from django.db.models import Max
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import path, reverse
-from django.utils.translation import gettext, gettext_lazy
+from django.utils.translation import gettext, gettext_lazy, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from automation.chains.chain import Chain
@@ -185,7 +185,7 @@ class StepForm(SourceForm):
         },
     )
     to_state = forms.ChoiceField(
-        label=gettext_lazy("To"),
+        label=pgettext_lazy("state", "To"),
         error_messages={
             "required": gettext_lazy("Choose where the step leads to."),
             "invalid_choice": gettext_lazy("“%(value)s” is no state of this chain."),

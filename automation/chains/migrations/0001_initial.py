@@ -109,8 +109,8 @@ class Migration(migrations.Migration):
                 ('run', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='history', to='automation_chains.chainrun', verbose_name='run')),
             ],
             options={
-                'verbose_name': 'step',
-                'verbose_name_plural': 'steps',
+                'verbose_name': 'step that was taken',
+                'verbose_name_plural': 'steps that were taken',
                 'ordering': ('at', 'pk'),
             },
         ),
@@ -146,7 +146,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'verbose_name': 'start of a chain',
-                'verbose_name_plural': 'starts of chains',
+                'verbose_name_plural': 'events that start chains',
             },
             bases=('automation_events.action',),
         ),
@@ -172,8 +172,8 @@ class Migration(migrations.Migration):
                 ('start', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='deliveries', to='automation_chains.startchain', verbose_name='start of a chain')),
             ],
             options={
-                'verbose_name': 'started chain',
-                'verbose_name_plural': 'started chains',
+                'verbose_name': 'start by an event',
+                'verbose_name_plural': 'starts by events',
                 'ordering': ('-pk',),
                 'abstract': False,
                 'default_permissions': ('view', 'decide'),
@@ -195,8 +195,8 @@ class Migration(migrations.Migration):
                 ('chain', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='transitions', to='automation_chains.chain', verbose_name='chain')),
             ],
             options={
-                'verbose_name': 'transition',
-                'verbose_name_plural': 'transitions',
+                'verbose_name': 'step',
+                'verbose_name_plural': 'steps',
                 'ordering': ('position', 'pk'),
             },
             bases=('automation_rules.rule',),

@@ -1,6 +1,7 @@
 """A chain is armed on a page that asks with numbers, paused, and given what it has not yet."""
 
 import datetime
+from dataclasses import dataclass
 from typing import Any
 
 from django.contrib import admin, messages
@@ -18,18 +19,38 @@ from automation.chains.checking import steps_of
 from automation.chains.entering import candidates
 from automation.chains.forms import WhereToForm
 from automation.chains.pages.changes import to_chain
-from automation.chains.pages.facts import at_once, lines, on_their_way, rule_facts, unheard
+from automation.chains.pages.facts import (
+    Line,
+    at_once,
+    lines,
+    on_their_way,
+    rule_facts,
+    unheard,
+)
+from automation.chains.prospect import prospect
 from automation.chains.runs import ChainRun
 from automation.chains.traffic import traffic
 from automation.chains.transitions import Entry, Goal
 from automation.chains.vanishing import move_all
-from automation.events.admin import is_number
-from automation.rules.counting import counted
+from automation.events.admin import is_number, moment
+from automation.rules.counting import Counted, TooSlow, counted
 from automation.rules.databases import database
 from automation.rules.models import BrokenRule
 from automation.rules.views import linked
 
 SAMPLE = 5
+
+
+@dataclass
+class First:
+    """How many of the first events an action hears; at most so many if some of them may be of
+    another group."""
+
+    kind: str
+    action: Any
+    url: str
+    number: int = 0
+    is_most: bool = False
 
 
 def arm(model_admin: admin.ModelAdmin, request: HttpRequest, pk: int) -> HttpResponse:
@@ -52,11 +73,11 @@ def arm(model_admin: admin.ModelAdmin, request: HttpRequest, pk: int) -> HttpRes
         "form": form,
         "problems": chain.problems(),
         "warnings": [*chain.warnings(), *unheard(in_words)],
-        "lines": in_words,
+        "lines": [(line, 0) for line in in_words],
         "goal": rule_facts(chain, "goal"),
     }
     if not context["problems"]:
-        context |= _prospect(chain, now, asks=bool(form.fields))
+        context |= _prospect(chain, now, in_words, asks=bool(form.fields))
     return TemplateResponse(request, "admin/automation_chains/arm.html", context)
 
 
@@ -110,14 +131,17 @@ def permitted(model_admin: admin.ModelAdmin, request: HttpRequest, pk: int) -> C
     return chain
 
 
-def _prospect(chain: Chain, now: datetime.datetime, *, asks: bool) -> dict[str, Any]:
-    """What would happen at once if ``chain`` were armed now. ``asks``: whether somebody must be
-    put into another state."""
+def _prospect(
+    chain: Chain, now: datetime.datetime, in_words: list[Line], *, asks: bool
+) -> dict[str, Any]:
+    """What would happen at once if ``chain`` were armed now; ``in_words`` are its steps. ``asks``:
+    whether somebody must be put into another state."""
     try:
         rows = candidates(chain, now)
         coming = counted(rows) if rows is not None else None
         newest: Any = rows.order_by("-pk").values_list("pk", flat=True) if rows is not None else []
         pks = list(newest[:SAMPLE])
+        at_first = _at_first(chain, now, in_words)
     except BrokenRule as error:
         return {"problems": [str(error)]}
     found = chain.source_or_error().model._default_manager.in_bulk(pks)
@@ -132,6 +156,32 @@ def _prospect(chain: Chain, now: datetime.datetime, *, asks: bool) -> dict[str, 
         "on_their_way": on_their_way(chain, traffic(chain, now)),
         "starts": list(chain.starts.all()),
         "at_once": at_once(chain, chain.all_states) if asks else [],
+        **at_first,
+    }
+
+
+def _at_first(chain: Chain, now: datetime.datetime, in_words: list[Line]) -> dict[str, Any]:
+    """Which steps would be taken at once, how many events that makes, who hears them, and when
+    the next wait is over."""
+    try:
+        found = prospect(chain, now)
+    except TooSlow:
+        return {"first_events": Counted(None)}
+    events, heard = 0, dict[int, First]()
+    for line in in_words:
+        count = found.taken[line.step.pk]
+        for audience in line.audiences if count else ():
+            events += count
+            for kind, action, url in audience.actions:
+                if action.is_active:
+                    first = heard.setdefault(action.pk, First(kind, action, url))
+                    first.number += count
+                    first.is_most |= "*" in audience.group
+    return {
+        "lines": [(line, found.taken[line.step.pk]) for line in in_words],
+        "first_events": Counted(events, exact=found.is_exact),
+        "first_heard": list(heard.values()),
+        "next_wait": moment(found.next_wait) if found.next_wait else "",
     }
 
 

@@ -18,7 +18,7 @@ from automation.chains.picture import picture
 from automation.chains.traffic import Traffic, traffic
 from automation.chains.transitions import Transition
 from automation.chains.vanishing import stranded
-from automation.chains.wording import from_label, state_label, wait_label
+from automation.chains.wording import from_label, state_label, wait_label, who_label
 from automation.events.admin import state_badge
 from automation.events.audience import Audience, audiences
 from automation.events.groups import group_pattern
@@ -79,11 +79,11 @@ def lines(steps: list[Transition]) -> list[Line]:
             step,
             f"{from_label(step)} → {state_label(step.to_state)}",
             wait_label(step.wait),
-            step.sentence() if step.conditions.all() else _("everybody"),
+            who_label(step, steps[:place]),
             heard.get(patterns[step.pk]),
             _url(step),
         )
-        for step in steps
+        for place, step in enumerate(steps)
     ]
 
 

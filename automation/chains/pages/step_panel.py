@@ -3,19 +3,20 @@ match is on the way, and what a step would do. Nothing is written here."""
 
 import datetime
 from collections.abc import Sequence
+from itertools import takewhile
 from typing import Any
 
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
 
 from automation.chains.chain import Chain
-from automation.chains.checking import problems_of_template
+from automation.chains.checking import problems_of_template, steps_of
 from automation.chains.entering import newcomers
 from automation.chains.producing import events_before
 from automation.chains.traffic import here, states_before
 from automation.chains.traffic import on_the_way as being_on_the_way
 from automation.chains.transitions import Transition
-from automation.chains.wording import from_label, state_label, wait_label
+from automation.chains.wording import from_label, state_label, takes_the_rest, wait_label
 from automation.events.audience import audiences
 from automation.events.event import Event
 from automation.events.groups import group_pattern
@@ -69,6 +70,7 @@ def of_step(
         shown["way"] = f"{from_label(step)} → {state_label(step.to_state)}"
     if not any(name.startswith("wait") for name in wrong):
         shown["wait"] = wait_label(step.wait)
+        shown["takes_the_rest"] = not found.lines and takes_the_rest(step, _before(step))
     if "group_template" in wrong or not step.group_template.strip():
         return {**shown, "no_event": "group_template" not in wrong}
     made, troubles = _events(step, found, now)
@@ -79,6 +81,11 @@ def of_step(
         "troubles": troubles,
         "audiences": audiences(groups),
     }
+
+
+def _before(step: Transition) -> list[Transition]:
+    """The steps of its chain that are tried before ``step``."""
+    return list(takewhile(lambda other: other.pk != step.pk, steps_of(step.chain)))
 
 
 def _events(

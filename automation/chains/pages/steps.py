@@ -34,7 +34,8 @@ def likely_next(chain: Chain) -> dict[str, Any]:
 
 
 def move(model_admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
-    """Change the place of a step among the others: the first valid one is taken."""
+    """Change the place of a step among the others: the first valid one is taken. The page that
+    follows begins at the button that was pressed, so that it can be pressed again."""
     if not is_number(str(pk)):
         raise Http404
     step = Transition.objects.select_related("chain").filter(pk=pk).first()
@@ -42,14 +43,23 @@ def move(model_admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
         raise Http404
     if not model_admin.has_change_permission(request, step):
         raise PermissionDenied
+    way = "up" if "up" in request.POST else "down"
     if request.method == "POST":
         with transaction.atomic(using=database()):
-            other = _swap(step, -1 if "up" in request.POST else 1)
+            other = _swap(step, -1 if way == "up" else 1)
             if other is not None:
                 note_on_chain(request, step.chain, step, "moved")
                 if _meet(step, other):
                     pause_changed(request, step.chain)
-    return to_chain(step.chain, "steps")
+    return to_chain(step.chain, _button(step, way))
+
+
+def _button(step: Transition, way: str) -> str:
+    """The button that moves ``step`` on that ``way``; the other one where it can go no further."""
+    pks = list(step.chain.transitions.in_order().values_list("pk", flat=True))
+    ends = {"up": (pks[0], "down"), "down": (pks[-1], "up")}
+    end, back = ends[way]
+    return f"step-{step.pk}-{back if step.pk == end else way}"
 
 
 def _meet(one: Transition, other: Transition) -> bool:

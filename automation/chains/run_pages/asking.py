@@ -18,14 +18,12 @@ from django.utils.translation import ngettext
 from automation.chains.code import UnknownChain
 from automation.chains.pages.facts import at_once
 from automation.chains.registry import code_chains
-from automation.chains.run_pages.decisions import DECISIONS, Wanted, decide
+from automation.chains.run_pages.decisions import DECISIONS, NOTE_LENGTH, Wanted, decide
 from automation.chains.runs import ChainRun
 from automation.chains.wording import state_label
 from automation.rules import plain
 
 MOVE = "move_runs"
-
-NOTE_LENGTH = 500
 
 
 def asks(name: str) -> Any:

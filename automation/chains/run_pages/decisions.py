@@ -21,6 +21,9 @@ from automation.events import bell
 #: So many are decided in one transaction.
 AT_A_TIME = 1_000
 
+#: So much of why somebody decides something is kept.
+NOTE_LENGTH = 500
+
 ADVANCE, DECIDE = "automation_chains.advance_run", "automation_chains.decide_run"
 
 

@@ -50,7 +50,8 @@ class Entry:
 @dataclass(frozen=True)
 class Possible:
     """A transition that leads on from here, in words; ``lines`` are its conditions asked of the
-    row, ``errors`` what code said at the last look."""
+    row, ``errors`` what code said at the last look; ``pk`` is that of the transition, None in
+    code."""
 
     name: str
     to: str
@@ -60,6 +61,7 @@ class Possible:
     is_valid: bool = False
     errors: list[str] = field(default_factory=list)
     url: str = ""
+    pk: int | None = None
 
 
 def facts(run: ChainRun, now: datetime.datetime) -> dict[str, Any]:
@@ -223,6 +225,7 @@ def _way(way: Way, run: ChainRun) -> Possible:
         way.conditions or [],
         way.is_valid,
         url=linked(step._meta, step.pk, step.name),
+        pk=step.pk,
     )
 
 
