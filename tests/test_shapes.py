@@ -146,6 +146,15 @@ def test_it_works_in_a_project_that_chose_everything_otherwise(tmp_path: Path) -
     told = play(tmp_path, "pages")
     make_sure(told)
     assert (told["wrong pages"], told["not opened"]) == ([], NOT_OPENED)
+    saved = ["The mail “Shelf” was changed successfully."]
+    some = ["automation_events_webhook", "generators_generator", "mails_mail"]
+    assert set(some) < set(told["changed"])
+    assert told["other sites"] == {
+        "counter": {
+            "wrong": [], "changed": told["changed"], "saved": saved, "subject": "counter",
+        },
+        "desk": {"wrong": [], "changed": some, "saved": saved, "subject": "desk"},
+    }  # fmt: skip
 
 
 @pytest.mark.slow
