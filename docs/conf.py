@@ -11,7 +11,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from pygments.lexers.special import TextLexer
 from pygments.lexers.templates import HtmlDjangoLexer
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -87,7 +86,6 @@ def with_a_start(app: Any, error: Exception | None) -> None:
 
 
 def setup(app: Any) -> None:
-    app.add_lexer("mermaid", TextLexer)
     app.add_lexer("liquid", HtmlDjangoLexer)  # Pygments' own does not know every comparison
     app.connect("source-read", without_marks)
     app.connect("autodoc-process-signature", readable_defaults)

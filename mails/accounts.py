@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from django.db import models
-from django.db.models import Case, Exists, F, Q, Value, When
+from django.db.models import Case, Exists, F, OuterRef, Q, Value, When
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -47,6 +47,8 @@ class Account(models.Model):
     stopped_at = models.DateTimeField(gettext_lazy("stopped since"), null=True)
     stopped_until = models.DateTimeField(gettext_lazy("tried again at"), null=True)
     reason = models.TextField(gettext_lazy("reason"), blank=True, default="")
+    # The fingerprint of its settings when it was stopped; empty if that is not known.
+    stopped_with = models.CharField(max_length=16, blank=True, default="", db_default="")
     refusals = models.PositiveSmallIntegerField(default=0)
     last_ok_at = models.DateTimeField(gettext_lazy("last sent"), null=True)
     day = models.DateField(null=True)
@@ -99,6 +101,7 @@ class Account(models.Model):
         stopped = {
             "stopped_at": self.stopped_at or now,
             "stopped_until": now + datetime.timedelta(seconds=seconds),
+            "stopped_with": self.mailer.fingerprint if self.mailer else "",
             "refusals": refusals,
             "reason": readable(reason),
         }
@@ -130,6 +133,16 @@ class Account(models.Model):
         nobody would try is not stopped any more."""
         resumed: dict[str, Any] = {"stopped_until": now} if self.is_used() else _GOING
         return self._end_pause(now, resumed)
+
+    def is_set_anew(self) -> bool:
+        """Whether somebody changed its settings since it was stopped."""
+        by = self.mailer
+        return bool(self.stopped_with) and by is not None and by.fingerprint != self.stopped_with
+
+    def start_anew(self, now: datetime.datetime) -> bool:
+        """Its settings are others: what was found with the former ones does not count, and what
+        waits goes out. False as of ``has_proved``."""
+        return self._end_pause(now, _GOING)
 
     def has_proved(self, now: datetime.datetime) -> bool:
         """A test by it arrived: it works again, and what waits goes out. False: it was not
@@ -171,6 +184,7 @@ class Account(models.Model):
 _GOING: dict[str, Any] = {
     "stopped_at": None,
     "stopped_until": None,
+    "stopped_with": "",
     "refusals": 0,
     "reason": "",
 }
@@ -199,6 +213,10 @@ class Alarm:
     since: datetime.datetime | None
     waiting: int
 
+    def __str__(self) -> str:
+        said = _("Nothing goes out by the e-mail account “%(account)s”: %(reason)s")
+        return said % {"account": self.account, "reason": self.reason}
+
 
 def alarms(now: datetime.datetime) -> list[Alarm]:
     """What keeps messages from going out: no account that nothing would go out by anyway."""
@@ -218,11 +236,23 @@ def alarms(now: datetime.datetime) -> list[Alarm]:
     return found
 
 
-def end_unused_stops(now: datetime.datetime, **kwargs: Any) -> None:
+def told_by_alarms() -> Q:
+    """Which messages wait for what ``alarms`` tells of. A condition, as ``no_way_out``."""
+    stopped = Account.objects.stopped().order_by()
+    found = ~Q(mail__account__in=["", *names()])
+    for name in names():
+        of_account = stopped.filter(name=name, sender__in=["", OuterRef("mail__from_email")])
+        found |= Q(Exists(of_account), mail__account__in=_called(name))
+    return found & Q(mail__is_active=True)
+
+
+def end_old_stops(now: datetime.datetime, **kwargs: Any) -> None:
     """Whoever corrects a mail's sender, or its account, leaves a stop behind of which no message
-    finds the end."""
-    for account in Account.objects.stopped().filter(stopped_until__lte=now):
-        if not account.is_used():
+    finds the end. Whoever corrects the settings need not wait for one."""
+    for account in Account.objects.stopped():
+        if account.is_set_anew():
+            account.start_anew(now)
+        elif not account.rests(now) and not account.is_used():
             account.resume(now)
 
 

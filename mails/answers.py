@@ -4,9 +4,15 @@ The codes are those of RFC 5321 and RFC 4954, the enhanced ones ("5.7.1") of RFC
 code means different things at different stages, so each answer is read with the stage it came at.
 """
 
+import errno
 import re
+import smtplib
+import socket
+import ssl
 from enum import Enum, StrEnum
 from typing import Any
+
+from django.utils.translation import gettext as _
 
 from automation.rules import plain
 
@@ -101,11 +107,31 @@ def enhanced_code(text: str) -> str:
 
 
 def words(error: BaseException) -> str:
-    """What an error says, for people."""
+    """What an error says, for people: in plain words where it has none, with its own behind."""
     code, said = getattr(error, "smtp_code", None), getattr(error, "smtp_error", "")
     if code is not None:
         return said_by(code, said)
-    return readable(str(error) or type(error).__name__)
+    own = str(error) or type(error).__name__
+    plainly = _plainly(error)
+    return readable(f"{plainly} ({own})" if plainly else own)
+
+
+def _plainly(error: BaseException) -> str:
+    """What happened to a connection; empty if its error speaks for itself."""
+    match error:
+        case ssl.SSLCertVerificationError():
+            return _("its certificate is not valid")
+        case socket.gaierror():
+            return _("nobody knows its name")
+        case ConnectionRefusedError():
+            return _("nothing answers at its address and port")
+        case TimeoutError():
+            return _("it does not answer in time")
+        case ConnectionResetError() | BrokenPipeError() | smtplib.SMTPServerDisconnected():
+            return _("it closed the connection")
+        case OSError(errno=errno.ENETUNREACH | errno.EHOSTUNREACH):
+            return _("the network has no way to it")
+    return ""
 
 
 def said_by(code: int, answer: Any) -> str:

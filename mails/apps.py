@@ -23,7 +23,7 @@ class MailsConfig(AppConfig):
             metrics,
             notices,
         )
-        from mails.accounts import end_unused_stops
+        from mails.accounts import end_old_stops
         from mails.defined import register_kinds
         from mails.tasks import ring_for_proofs
 
@@ -33,6 +33,6 @@ class MailsConfig(AppConfig):
         housekeeping.register()
         health.register()
         metrics.register()
-        tick_signal.connect(end_unused_stops, dispatch_uid="mails.end_unused_stops")
+        tick_signal.connect(end_old_stops, dispatch_uid="mails.end_old_stops")
         tick_signal.connect(ring_for_proofs, dispatch_uid="mails.ring_for_proofs")
         installing.register(self, needs=("ckeditor",))

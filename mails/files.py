@@ -76,7 +76,7 @@ class Picture(models.Model):
 
 class Attachment(models.Model):
     """A file that goes along with each message of a mail. Its bytes stay where they are when
-    it is deleted: versions of the mail name them."""
+    it is deleted: versions of the mail name them, and those that nothing names are pruned."""
 
     mail = models.ForeignKey(
         "mails.Mail",
@@ -94,6 +94,8 @@ class Attachment(models.Model):
     digest = models.CharField(gettext_lazy("digest"), max_length=64, editable=False)
     size = models.PositiveIntegerField(gettext_lazy("size"), editable=False, default=0)
     content_type = models.CharField(gettext_lazy("kind"), max_length=100, editable=False)
+    #: What was uploaded, until it is saved.
+    _taken_in: bytes | None = None
 
     class Meta:
         verbose_name = gettext_lazy("attachment")
@@ -149,6 +151,11 @@ class Attachment(models.Model):
         """Raises ``ValidationError`` for a file that may not go along."""
         self._take_in()
         super().save(*args, **kwargs)
+        if self._taken_in is not None:
+            # What was uploaded may have been there, named by nothing, and been pruned since.
+            path, data = attachment_path(self, ""), self._taken_in
+            transaction.on_commit(lambda: storage.keep(path, data), using=database(), robust=True)
+            self._taken_in = None
 
     def _take_in(self) -> None:
         file: Any = self.file
@@ -159,6 +166,7 @@ class Attachment(models.Model):
             self.content_type = attachments.content_type_of(file.name)
             self.name = self.name or file.name
             storage.keep(attachment_path(self, ""), data)
+            self._taken_in = data
             self.file = attachment_path(self, "")
         plain = attachments.plain_name(self.name, _("file"))
         self.name = attachments.name_for(plain, self.content_type)

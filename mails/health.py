@@ -79,8 +79,7 @@ def _accounts(now: datetime.datetime) -> Iterator[Finding]:
     for alarm in accounts.alarms(now):
         yield Finding(
             Level.PROBLEM,
-            _("Nothing goes out by the e-mail account “%(account)s”: %(reason)s")
-            % {"account": alarm.account, "reason": alarm.reason},
+            str(alarm),
             _("Correct it. Messages wait, nothing is lost, and it is tried again by itself."),
             model=Account,
             count=alarm.waiting,

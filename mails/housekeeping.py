@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy
 from automation.events.erasing.traces import Trace, delivery_trace, traces
 from automation.events.housekeeping.chore import Chore, chores, delete, steps
 from automation.events.housekeeping.own_chores import SETTLED, delivery_chore
+from mails import leftover_files
 from mails.accounts import Account
 from mails.messages import Message
 from mails.proofs import OPEN, Proof, ProofFinding
@@ -35,6 +36,7 @@ def register() -> None:
             lambda before: _old_proofs(before).count(),
         )
     )
+    chores.register(leftover_files.chore())
     traces.register(
         delivery_trace(Message, gettext_lazy("messages"), ["subject", "html", "text", "headers"])
     )

@@ -4,6 +4,7 @@
 "default": Django's ``EMAIL_BACKEND`` and the rest of ``EMAIL_*``.
 """
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from django.conf import settings
 from django.core.mail import get_connection
 from django.core.mail.backends import smtp
+from django.utils.crypto import salted_hmac
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
@@ -50,6 +52,17 @@ class Mailer:
     def sender(self) -> str:
         """Whom mails are from that do not say so themselves."""
         return self.from_email or settings.DEFAULT_FROM_EMAIL
+
+    @property
+    def fingerprint(self) -> str:
+        """Other if its settings are: a keyed hash, from which nobody gets a password."""
+        names = [name for name in dir(settings) if name.startswith("EMAIL_")]
+        given = {name: getattr(settings, name) for name in [*names, "DEFAULT_FROM_EMAIL"]}
+        given["ANYMAIL"] = getattr(settings, "ANYMAIL", None)
+        own = [self.name, given, _configured().get(self.name), self.from_email]
+        # Of what is no plain value only the class: its name may be another in each process.
+        text = json.dumps(own, sort_keys=True, default=lambda value: type(value).__qualname__)
+        return salted_hmac("mails.account", text, algorithm="sha256").hexdigest()[:16]
 
     def rate_of(self, domain: str) -> float | None:
         return self.domains.get(domain, self.domain_rate)

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy
 
 from automation.events.delivering import Courier
 from automation.events.outbox import Delivery, DeliveryQuerySet, State
-from mails.accounts import called, no_way_out
+from mails.accounts import alarms, called, no_way_out, told_by_alarms
 from mails.mail import Mail
 from mails.mailers import Mailer, mailers, names
 from mails.versions import Version
@@ -29,6 +29,16 @@ class MessageQuerySet(DeliveryQuerySet):
         # A moment that is to come does not end a stop that is now.
         stuck = no_way_out(min(now, timezone.now()))
         return super().due(now).filter(~stuck, mail__is_active=True)
+
+    def obstacles(self, now: datetime.datetime) -> list[str]:
+        """The accounts that are stopped while messages wait for them."""
+        said = _("%(what)s (%(count)d wait)")
+        return [
+            said % {"what": alarm, "count": alarm.waiting} for alarm in alarms(now) if alarm.waiting
+        ]
+
+    def without_alarm(self) -> Self:
+        return self.exclude(told_by_alarms())
 
     def cancel(self, who: str) -> int:
         """One that a provider may have is unknown then."""

@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy
 from automation.events.event import Event
 from automation.rules.templating import TemplateError
 from mails import addresses
+from mails.answers import words
 from mails.delivery import send_test
 from mails.mail import Mail
 
@@ -88,7 +89,7 @@ def send(
             break
         except (OSError, smtplib.SMTPException) as error:
             said = _("%(address)s: The mail server did not take it: %(error)s")
-            messages.error(request, said % {"address": address, "error": error})
+            messages.error(request, said % {"address": address, "error": words(error)})
         except Exception as error:  # as when it is delivered: a header, or a file that is gone
             logger.exception("A test of the mail %s could not be made", mail.slug)
             messages.error(request, str(error) or type(error).__name__)

@@ -21,11 +21,11 @@ BLOCK = re.compile(r"<!-- file: (\S+) -->\n+```\w+\n(.*?)```", re.S)
 
 
 def build(kind: str, directory: Path, source: Path = ROOT) -> Path:
-    """The "wheel" or "sdist" of the checkout at ``source``, in ``directory``."""
+    """The "wheel", "wheel:editable" or "sdist" of the checkout at ``source``, in ``directory``."""
     command = [sys.executable, "-m", "hatchling", "build", "-t", kind, "-d", str(directory)]
     done = subprocess.run(command, cwd=source, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    (built,) = directory.glob("*.whl" if kind == "wheel" else "*.tar.gz")
+    (built,) = directory.glob("*.tar.gz" if kind == "sdist" else "*.whl")
     return built
 
 

@@ -1,17 +1,23 @@
 """The pages of e-mail accounts."""
 
+import datetime
+import errno
+import smtplib
+import socket
+import ssl
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission
+from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 from django_q.models import OrmQ
 
-from automation.events.health import Level, examinations
+from automation.events.health import Level, examinations, examine
 from automation.rules.definitions import dump
-from mails.answers import Meaning
+from mails.answers import Meaning, words
 from mails.models import Account, Mail, Message
 from tests import shop
 from tests.smtp import SmtpServer
@@ -186,6 +192,70 @@ def test_a_stopped_account_is_a_problem_of_the_home_page(stopped: Account):
     assert "530 5.7.0 Authenticate first" in found.what
     stopped.go_on()
     assert examination(timezone.now()) == []
+
+
+@pytest.mark.parametrize("minutes", [0, 30])
+def test_a_stopped_account_is_told_once(stopped: Account, minutes: int):
+    """Its messages have a reason, and wait; that is no news of its own."""
+    now = timezone.now() + datetime.timedelta(minutes=minutes)
+    Account.objects.update(stopped_until=now + datetime.timedelta(minutes=1))
+    Message.objects.update(not_before=timezone.now(), reason=stopped.reason)
+    Message.objects.filter(pk=Message.objects.latest("pk").pk).update(
+        not_before=now + datetime.timedelta(minutes=1)
+    )
+    told = [found.what for found in examine(now, cheap=True) if found.model in (Account, Message)]
+    assert [what for what in told if "stopped" in what or "again" in what or "530" in what] == [
+        "Nothing goes out by the e-mail account “E-mail”: The mail server cannot be used: 530 "
+        "5.7.0 Authenticate first"
+    ]
+    Mail.objects.update(is_active=False)
+    told = [found.what for found in examine(now, cheap=True) if found.level > Level.OK]
+    held = "Messages: 1 held: what they belong to is switched off or stopped"
+    assert (held in told) == bool(minutes)
+
+
+def test_deliver_says_why_nothing_goes_out(stopped: Account, capsys: Any):
+    call_command("deliver")
+    assert capsys.readouterr().out.splitlines()[-2:] == [
+        "messages: 0",
+        "  Nothing goes out by the e-mail account “E-mail”: The mail server cannot be used: 530 "
+        "5.7.0 Authenticate first (2 wait)",
+    ]
+    stopped.go_on()
+    Message.objects.update(not_before=timezone.now())
+    call_command("deliver")
+    assert capsys.readouterr().out.splitlines()[-1] == "messages: 2 sent"
+
+
+def test_a_server_out_of_reach_is_told_in_plain_words(
+    admin_client: Client, smtp_server: SmtpServer
+):
+    queue("a@example.com")
+    smtp_server.stop()
+    deliver_due()
+    smtp_server.start()
+    text = admin_client.get(page("change", Account.objects.get().pk)).content.decode()
+    assert (
+        "The mail server cannot be used: nothing answers at its address and port ([Errno 111] "
+        "Connection refused)"
+    ) in text
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (socket.gaierror(-2, "Name or service not known"), "nobody knows its name ([Errno -2] "),
+        (TimeoutError("timed out"), "it does not answer in time (timed out)"),
+        (ConnectionResetError(104, "reset"), "it closed the connection ([Errno 104] reset)"),
+        (smtplib.SMTPServerDisconnected("gone"), "it closed the connection (gone)"),
+        (ssl.SSLCertVerificationError("expired"), "its certificate is not valid ("),
+        (OSError(errno.EHOSTUNREACH, "No route"), "the network has no way to it ("),
+        (OSError(errno.EIO, "Input"), "[Errno 5] Input"),
+        (smtplib.SMTPAuthenticationError(535, b"5.7.8 Wrong"), "535 5.7.8 Wrong"),
+    ],
+)
+def test_what_happens_to_a_connection_is_told_in_plain_words(error: Exception, said: str):
+    assert words(error).startswith(said)
 
 
 def test_a_mail_travels_with_the_name_of_its_account():

@@ -227,6 +227,37 @@ def test_a_stop_of_which_no_message_would_find_the_end_is_over(news: SmtpServer,
     assert len(alarms(timezone.now())) == 1
 
 
+def test_a_stop_ends_when_somebody_corrects_the_settings(smtp_server: SmtpServer, settings: Any):
+    settings.EMAIL_HOST_PASSWORD = "typo"
+    smtp_server.refuse_sender = "530 5.7.0 Authenticate first"
+    queue("a@example.com")
+    deliver_due()
+    tick()
+    stopped = Account.objects.stopped().get()
+    assert "typo" not in repr(Account.objects.values().get())
+    smtp_server.refuse_sender = None
+    settings.EMAIL_HOST_PASSWORD = "correct"
+    tick()
+    assert Account.objects.stopped().count() == 0
+    deliver_due()
+    assert sent_by() == [("sent", "default")]
+    Account.objects.filter(pk=stopped.pk).update(stopped_at=timezone.now())
+    tick()  # it is not known what it was stopped with
+    assert Account.objects.stopped().count() == 1
+
+
+def test_a_stop_of_one_account_does_not_end_for_what_another_is_set_to(
+    news: SmtpServer, settings: Any
+):
+    for name in ("default", "news"):
+        shop.mail(account=name)
+        a_stop_of(name)
+    host = {**settings.MAILERS["news"]["OPTIONS"], "timeout": 7}
+    settings.MAILERS = {"news": {**settings.MAILERS["news"], "OPTIONS": host}}
+    tick()
+    assert [each.name for each in Account.objects.stopped()] == ["default"]
+
+
 def test_a_stop_lasts_as_long_as_it_was_said(smtp_server: SmtpServer):
     Account.of("default").stop(Meaning.US, "No", timezone.now())
     tick()

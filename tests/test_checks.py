@@ -23,6 +23,7 @@ from django.utils import timezone
 from automation.demo.models import Cart
 from automation.events import register
 from automation.events.class_checks import (
+    check_defaults_of_events,
     check_length_of_events,
     check_methods_of_observers,
     check_names_of_events,
@@ -316,7 +317,7 @@ def test_what_a_project_writes_with_care_is_not_told_of() -> None:
     import tests.shapes.careless.listeners  # noqa: F401 - of no installed app
 
     found = [check_registered(), check_names_of_events(), check_length_of_events()]
-    assert [*found, check_methods_of_observers()] == [[]] * 4
+    assert [*found, check_defaults_of_events(), check_methods_of_observers()] == [[]] * 5
 
 
 def test_a_listener_that_was_never_registered_is_told(careless: None) -> None:
@@ -345,6 +346,16 @@ def test_an_event_whose_class_has_too_long_a_name_is_told(careless: None) -> Non
             "automation_events.W002",
             f"{CARELESS}.{long} cannot be recorded: its group has 107 characters, and the most "
             "are 100.",
+        )
+    ]
+
+
+def test_a_default_that_only_a_dataclass_has_is_told(careless: None) -> None:
+    assert told(check_defaults_of_events()) == [
+        (
+            "automation_events.E006",
+            f"{CARELESS}.Defaulted: the default of recipient has no effect, because the class is "
+            "no dataclass.",
         )
     ]
 

@@ -32,7 +32,7 @@ READ = {
     "console": "tests/test_docs_commands.py",
     "sh": "tests/test_docs_commands.py",
     "text": "tests/test_docs_commands.py, and here",
-    **dict.fromkeys(("css", "html", "ini", "json", "liquid", "mermaid", "nginx", "yaml"), "here"),
+    **dict.fromkeys(("css", "html", "ini", "json", "liquid", "nginx", "yaml"), "here"),
     **dict.fromkeys(("{toctree}", "{eval-rst}"), "tests/test_docs_site.py"),
 }
 
@@ -153,15 +153,6 @@ def test_what_a_webhook_sends_has_these_parts(block: Block):
     )  # fmt: skip
     sent = json.loads(payload.body(event, timezone.now(), with_details=True))
     assert {**sent, "timestamp": shown["timestamp"]} == shown
-
-
-@each("mermaid")
-def test_every_drawing_is_a_flow(block: Block):
-    first, *lines = block.source.splitlines()
-    assert re.fullmatch(r"flowchart (LR|TD)", first)
-    node = r"\w+(\[\(.+\)\]|\(\[.+\]\)|\[.+\]|\(\(?.+\)?\)|\{.+\})?"
-    arrow = rf"{node} (-->|-- .+ -->|-\.->|-\. .+ \.->|-\.-) {node}"
-    assert [line for line in lines if not re.fullmatch(arrow, line.strip())] == []
 
 
 def test_what_templates_see_of_a_row_is_its_shape():

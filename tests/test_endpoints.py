@@ -7,6 +7,7 @@ from django.core.checks import run_checks
 from django.test import Client
 from django.urls import reverse
 
+from automation.rules.checks import check_looks
 from mails.embedding import public_url
 
 BOTH = {"SITE_URL": "https://shop.example", "METRICS_TOKEN": "token"}
@@ -57,3 +58,12 @@ def test_links_to_pictures_have_the_prefix(settings: Any) -> None:
 def test_without_the_app_that_brings_them_missing_pages_are_an_error(settings: Any) -> None:
     settings.TEMPLATES = [{**settings.TEMPLATES[0], "DIRS": []}]
     assert found() == ["automation_rules.E201", "ckeditor.W001"]
+
+
+def test_pages_without_their_looks_are_told(settings: Any) -> None:
+    settings.STATICFILES_DIRS = []
+    assert found() == ["automation_rules.W003", "ckeditor.W001"]
+    settings.INSTALLED_APPS = [
+        app for app in settings.INSTALLED_APPS if app != "django.contrib.staticfiles"
+    ]
+    assert check_looks() == []  # they come from elsewhere

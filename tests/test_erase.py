@@ -380,9 +380,14 @@ def command(*arguments: str) -> str:
 def test_the_command_counts_and_erases(caplog):
     event("ann")
     told = command(ANN, "--dry-run")
-    assert "        1           0  events" in told.splitlines()
+    table, said = told.splitlines()[:-1], told.splitlines()[-1]
+    assert "        1           0  events" in table
+    assert said == "Nothing was erased: this only counts."
     assert (EventRecord.objects.get().recipient, ErasedAddress.objects.count()) == (ANN, 0)
-    assert command(ANN, "--yes") == told
+    assert command(ANN, "--yes").splitlines() == [
+        *table,
+        "The person was erased from 1 row. Nothing is sent to this address any more.",
+    ]
     assert EventRecord.objects.get().recipient == ""
     pseudonym = ErasedAddress.objects.get().pseudonym
     logged = [

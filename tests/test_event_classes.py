@@ -6,7 +6,7 @@ import pickle
 import re
 import types
 import uuid
-from dataclasses import FrozenInstanceError, dataclass
+from dataclasses import FrozenInstanceError, dataclass, field
 from typing import Any
 
 import pytest
@@ -104,6 +104,31 @@ def test_a_field_of_a_dataclass_and_a_property_have_effect():
     assert [(each.group, each.recipient) for each in (Reminded(), Thanked())] == [
         ("reminded", "ann@example.com"), ("thanked", "bob@example.com"),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("recipient", "ann@example.com", r"super\(\).__init__\(recipient=…, …\)."),
+        ("context", field(default_factory=dict), r"super\(\).__init__\(context=…, …\)."),
+        ("NAME", "x", "Write name = 'x', in small letters."),
+    ],
+)
+def test_a_default_as_of_a_dataclass_is_refused_with_the_first_event(name, value, said):
+    wrong = type("Wrong", (Event,), {name: value, "__annotations__": {name: str}})
+    inherited = dataclass(frozen=True, kw_only=True)(type("Inherited", (wrong,), {}))
+    for kind in (wrong, inherited):
+        with pytest.raises(TypeError, match=f"Wrong: the default of {name} has no .*{said}"):
+            kind(key="k")
+
+
+def test_an_annotation_without_a_default_is_only_one():
+    class Described(Event):
+        recipient: str
+        number: int = 7
+
+    made = Described(key="k", recipient="ann@example.com")
+    assert (made.recipient, made.number) == ("ann@example.com", 7)
 
 
 def test_a_class_whose_name_is_too_long_to_be_recorded_is_told_what_to_do():

@@ -14,10 +14,12 @@ from django.db import connection
 from tests.processes import ROOT, database_url
 
 
-def play(directory: Path, *arguments: str, **environment: str) -> dict[str, Any]:
-    """What ``tests/shapes`` does, and finds."""
+def play(
+    directory: Path, *arguments: str, module: str = "play", **environment: str
+) -> dict[str, Any]:
+    """What a module of ``tests/shapes`` does, and finds."""
     result = subprocess.run(
-        [sys.executable, "-W", "error", "-m", "tests.shapes.play", *arguments],
+        [sys.executable, "-W", "error", "-m", f"tests.shapes.{module}", *arguments],
         cwd=ROOT,
         env={
             "PATH": os.environ["PATH"],
@@ -37,10 +39,12 @@ def play(directory: Path, *arguments: str, **environment: str) -> dict[str, Any]
 
 
 @pytest.fixture
-def two_databases(transactional_db: None) -> Iterator[dict[str, str]]:
-    """Names of two empty databases on the server of the tests, for the environment."""
+def databases(transactional_db: None) -> Iterator[dict[str, str]]:
+    """Names of empty databases on the server of the tests, for the environment."""
     server, name = database_url().rsplit("/", 1)
-    names = {f"SHAPES_{alias}": f"{name}_{alias.lower()}" for alias in ("DEFAULT", "BUSINESS")}
+    names = {
+        f"SHAPES_{alias}": f"{name}_{alias.lower()}" for alias in ("DEFAULT", "BUSINESS", "COPY")
+    }
     with connection.cursor() as cursor:
         for each in names.values():
             cursor.execute(f'CREATE DATABASE "{each}"')
@@ -195,11 +199,58 @@ def test_it_works_in_a_project_that_chose_everything_otherwise(tmp_path: Path) -
     told = play(tmp_path, "pages")
     make_sure(told)
     assert (told["wrong pages"], told["not opened"]) == ([], NOT_OPENED)
+    saved = ["The mail “Shelf” was changed successfully."]
+    some = ["automation_events_webhook", "generators_generator", "mails_mail"]
+    assert set(some) < set(told["changed"])
+    assert told["other sites"] == {
+        "counter": {
+            "wrong": [], "changed": told["changed"], "saved": saved, "subject": "counter",
+        },
+        "desk": {"wrong": [], "changed": some, "saved": saved, "subject": "desk"},
+    }  # fmt: skip
 
 
 @pytest.mark.slow
 @pytest.mark.postgres
 def test_it_works_there_on_two_databases_of_a_server(
-    tmp_path: Path, two_databases: dict[str, str]
+    tmp_path: Path, databases: dict[str, str]
 ) -> None:
-    make_sure(play(tmp_path, **two_databases))
+    make_sure(play(tmp_path, **databases))
+
+
+# A copy that is read from -----------------------------------------------------------------
+
+
+def make_sure_nothing_is_read_from_the_copy(told: dict[str, Any]) -> None:
+    """The copy is behind: it has a loan that is not late any more, and not the one that is."""
+    assert told == {
+        "checks": "System check identified no issues (1 silenced).\n",
+        "read by the project": ["old", "returned"],
+        "ran": ["late", "1", "1"],
+        "ran again": ["late", "1", "0"],
+        "recorded": [1, 0],
+        "claimed": 1,
+        "claimed again": 0,
+        "mails": [["ann@example.com", "new"]],
+        "in the chain": [["new", "NEW", ""]],
+        "a day later": [["new", "TOLD", ""]],
+        "told": 1,
+        "returned": [["new", "TOLD", "goal"]],
+    }
+
+
+BEHIND = "tests.shapes.settings_behind"
+
+
+@pytest.mark.slow
+@pytest.mark.sqlite_only
+def test_a_copy_that_is_behind_is_not_asked(tmp_path: Path) -> None:
+    told = play(tmp_path, module="behind", DJANGO_SETTINGS_MODULE=BEHIND)
+    make_sure_nothing_is_read_from_the_copy(told)
+
+
+@pytest.mark.slow
+@pytest.mark.postgres
+def test_nor_is_it_on_a_server(tmp_path: Path, databases: dict[str, str]) -> None:
+    told = play(tmp_path, module="behind", DJANGO_SETTINGS_MODULE=BEHIND, **databases)
+    make_sure_nothing_is_read_from_the_copy(told)

@@ -188,10 +188,22 @@ def test_the_secret_is_covered_until_somebody_asks(admin_client: Client):
     assert LogEntry.objects.get().change_message == "Looked at the secret"
 
 
+def test_a_new_secret_is_made_after_a_question(admin_client: Client):
+    made = webhook()
+    former = made.secret
+    asked = text(admin_client.post(page(made, "secret"), {"renew": "1"}))
+    made.refresh_from_db()
+    assert made.secret == former
+    assert "Make a new secret?" in asked
+    assert former not in asked
+    assert LogEntry.objects.count() == 0
+
+
 def test_a_new_secret_is_shown_and_logged(admin_client: Client):
     made = webhook()
     former = made.secret
-    shown = text(admin_client.post(page(made, "secret"), {"renew": "1"}))
+    answer = {"renew": "1", "confirmed": "1"}
+    shown = text(admin_client.post(page(made, "secret"), answer))
     made.refresh_from_db()
     assert made.secret != former
     assert made.secret in shown

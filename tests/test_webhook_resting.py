@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission
+from django.core.management import call_command
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -74,6 +75,19 @@ def test_while_one_is_out_of_reach_its_calls_are_not_touched_and_those_of_others
     assert dead.calls.filter(reason="").count() == 190  # all but the first batch
     assert len([each for each in queries if each["sql"].startswith("UPDATE")]) < 25
     assert work(WebhookCall).claimed == 0
+
+
+def test_deliver_says_which_rests_while_calls_wait_for_it(dead: Webhook, capsys: Any):
+    happen("1")
+    call_due()
+    call_command("deliver")
+    lines = capsys.readouterr().out.splitlines()
+    why = lines[lines.index("calls of webhooks: 0") + 1]
+    assert why.startswith(f"  “{dead}” is called again at ")
+    assert why.endswith(f": {REFUSED}")
+    WebhookCall.objects.all().delete()
+    call_command("deliver")
+    assert "is called again" not in capsys.readouterr().out
 
 
 def test_after_a_rest_one_call_tries_and_the_rests_grow(dead: Webhook):

@@ -44,6 +44,11 @@ def test_an_editor_sets_up_a_webhook_tries_it_and_takes_its_secret(
     expect(page.locator(".webhook-secret")).not_to_contain_text(secret)
     page.get_by_role("button", name="Show it").click()
     expect(page.locator(".webhook-secret")).to_have_text(secret)
+    page.get_by_role("button", name="Make a new one").click()
+    expect(page.locator(".webhook-secret")).not_to_contain_text(secret)
+    page.get_by_role("button", name="Yes, make a new one").click()
+    expect(page.locator(".webhook-secret")).to_have_text(Webhook.objects.get().secret)
+    assert Webhook.objects.get().secret != secret
 
 
 def test_no_page_is_wider_than_a_phone(superuser_page: Page, receiver: Receiver):

@@ -7,7 +7,7 @@ from typing import Any
 from django.apps import apps
 from django.core.checks import CheckMessage, Error, Warning, register
 
-from automation.events.event import GROUP_LENGTH, Event
+from automation.events.event import GROUP_LENGTH, Event, without_effect
 from automation.events.observers import Observer
 from automation.events.registering import Registrable
 
@@ -59,6 +59,16 @@ def check_length_of_events(**kwargs: Any) -> list[CheckMessage]:
         )
         for kind in _written_by_projects(Event)
         if len(kind.group) > GROUP_LENGTH
+    ]
+
+
+@register()
+def check_defaults_of_events(**kwargs: Any) -> list[CheckMessage]:
+    """Whoever writes an annotated default means it; the first event would say so only later."""
+    return [
+        Error(f"{_name(kind)}: {found[0]}", hint=found[1], id="automation_events.E006")
+        for kind in _written_by_projects(Event)
+        if (found := without_effect(kind))
     ]
 
 

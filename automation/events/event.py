@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Mapping
 from copy import copy
 from dataclasses import FrozenInstanceError, dataclass, field, fields
-from functools import wraps
+from functools import cache, wraps
 from inspect import get_annotations, isdatadescriptor
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -45,7 +45,7 @@ class Event:
     where it gives none. Its ``__init__`` takes what it is made of; it may pass key, context
     and so on to this one, and keep anything else on itself. Raises ``ValueError`` or
     ``TypeError`` for a ``name`` that no group can have, and ``TypeError`` for another field that
-    is written on the class, where it would have no effect.
+    is written on the class, where it would have no effect. The fields of a dataclass have one.
     """
 
     group: str = ""
@@ -172,20 +172,57 @@ _FIELDS = tuple(each.name for each in fields(Event))
 
 def _make_sure_of_effect(kind: type[Event], group: str) -> None:
     """Raise ``TypeError`` for what looks as if it were told to the events of a class, and is not:
-    a plain attribute is no field. Those of a dataclass are, and a property tells each event's."""
-    own = get_annotations(kind)
-    for name, value in kind.__dict__.items():
-        if isdatadescriptor(value) or (name in own and name != "group"):
-            continue
-        if name == "group" and value != group:
-            wanted = f"Write name = {value!r}: that is the group of a class of events."
-        elif name.lower() == "name" != name:
-            wanted = f"Write name = {value!r}, in small letters."
-        elif name in Event.__dataclass_fields__ and name not in ("group", "name"):
-            wanted = f"Write def __init__(self, …): super().__init__({name}=…, …)."
-        else:
-            continue
-        raise TypeError(f"{kind.__qualname__}: {name} on the class has no effect. {wanted}")
+    a plain attribute is no field. Those of a dataclass are, and a property tells each event's.
+    What is annotated may become a dataclass's in a moment: that shows with the first event."""
+    annotated = get_annotations(kind)
+    for name, value in list(kind.__dict__.items()):
+        if wanted := _instead(name, value, group):
+            if name != "group" and name in annotated:
+                kind.__new__ = _new_if_of_effect  # type: ignore[method-assign,assignment]
+            else:
+                raise TypeError(f"{kind.__qualname__}: {name} on the class has no effect. {wanted}")
+
+
+def _instead(name: str, value: Any, group: str) -> str:
+    """What to write instead of an attribute of a class; empty if there is nothing wrong with it."""
+    if isdatadescriptor(value) or name == "name":
+        return ""
+    if name == "group":
+        return (
+            f"Write name = {value!r}: that is the group of a class of events."
+            if value != group
+            else ""
+        )
+    if name.lower() == "name":
+        return f"Write name = {value!r}, in small letters."
+    if name in Event.__dataclass_fields__:
+        return f"Write def __init__(self, …): super().__init__({name}=…, …)."
+    return ""
+
+
+def without_effect(kind: type[Event]) -> tuple[str, str] | None:
+    """What is wrong with a class that gives a field a default as a dataclass does, and is none,
+    and what to do; None if nothing is."""
+    if "__dataclass_fields__" in kind.__dict__:
+        return None
+    for name in get_annotations(kind):
+        wanted = name in kind.__dict__ and _instead(name, kind.__dict__[name], kind.group)
+        if wanted:
+            said = f"the default of {name} has no effect, because the class is no dataclass."
+            return said, f"Put @dataclass(frozen=True, kw_only=True) above it, or: {wanted}"
+    return None
+
+
+def _new_if_of_effect(kind: Any, *args: Any, **kwargs: Any) -> Any:
+    _make_sure_defaults_have_effect(kind)
+    return object.__new__(kind)
+
+
+@cache
+def _make_sure_defaults_have_effect(kind: type) -> None:
+    for each in kind.__mro__:
+        if each is not Event and issubclass(each, Event) and (found := without_effect(each)):
+            raise TypeError(f"{each.__qualname__}: {' '.join(found)}")
 
 
 def is_brought(found: Any) -> bool:

@@ -69,6 +69,14 @@ class DeliveryQuerySet(models.QuerySet[Any]):
         """Queued deliveries whose time has come, the longest waiting first."""
         return self.filter(state=State.QUEUED, not_before__lte=now).order_by("not_before", "pk")
 
+    def obstacles(self, now: datetime.datetime) -> list[str]:
+        """What keeps all that waits for the same thing from going out now, for people."""
+        return []
+
+    def without_alarm(self) -> Self:
+        """Those that no alarm about what they wait for tells of."""
+        return self
+
     def claim(self, now: datetime.datetime, limit: int | None = None) -> list[Any]:
         """Take up to ``limit`` due deliveries for this worker, until the lease runs out.
 

@@ -1,7 +1,10 @@
 """System checks of what developers configure."""
 
+from pathlib import Path
 from typing import Any
 
+from django.apps import apps
+from django.contrib.staticfiles.finders import find
 from django.core.checks import CheckMessage, Error, Warning, register
 from django.db import models
 from django.template import TemplateDoesNotExist
@@ -76,12 +79,43 @@ def check_pages(**kwargs: Any) -> list[CheckMessage]:
         return [
             Error(
                 "The templates of the pages in the admin are not found.",
-                hint="Add 'automation' to INSTALLED_APPS, best before 'django.contrib.admin', and "
-                "set APP_DIRS of TEMPLATES to True.",
+                hint=_to_find("templates"),
                 id="automation_rules.E201",
             )
         ]
     return []
+
+
+@register()
+def check_looks(**kwargs: Any) -> list[CheckMessage]:
+    """Pages that are found without what they look like."""
+    if not apps.is_installed("django.contrib.staticfiles") or find("automation/admin.css"):
+        return []
+    return [
+        Warning(
+            "The style sheets and scripts of the pages in the admin are not found.",
+            hint=_to_find("static"),
+            id="automation_rules.W003",
+        )
+    ]
+
+
+def _to_find(directory: str) -> str:
+    """What to do where a directory of the app that brings our pages is not found."""
+    here = Path(__file__).resolve().parent.parent
+    if not (here / directory).is_dir() and (here.parent / directory).is_dir():
+        # "pip install --editable", or a path to the checkout.
+        return (
+            f"Flint is used from its checkout, where {here.parent / directory} is beside the app "
+            "that the wheel has it in. Install the wheel (make wheel), or add the directory to "
+            + ("DIRS of TEMPLATES." if directory == "templates" else "STATICFILES_DIRS.")
+        )
+    set_too = (
+        "set APP_DIRS of TEMPLATES to True."
+        if directory == "templates"
+        else "leave AppDirectoriesFinder in STATICFILES_FINDERS."
+    )
+    return f"Add 'automation' to INSTALLED_APPS, best before 'django.contrib.admin', and {set_too}"
 
 
 @register()

@@ -15,6 +15,7 @@ from django.views.decorators.http import require_POST
 
 from automation.events import bell
 from mails import addresses
+from mails.answers import words
 from mails.building import message_id
 from mails.delivery import hand_over_now
 from mails.models import Account, Message
@@ -72,7 +73,7 @@ def _send_test(request: HttpRequest, account: Account) -> HttpResponse:
         hand_over_now(email, mailer)
     except (OSError, smtplib.SMTPException) as error:
         said = _("%(address)s: The mail server did not take it: %(error)s")
-        messages.error(request, said % {"address": to, "error": error})
+        messages.error(request, said % {"address": to, "error": words(error)})
     else:
         messages.success(request, _("Sent to %(address)s.") % {"address": to})
         _log(request, account, _("Test sent to %s") % to)

@@ -41,6 +41,7 @@ from mails.models import Account, Layout, Mail, Message, Proof, Snippet, Version
 from tests.forms import filled
 from tests.shapes import sequences
 from tests.shapes.library.models import Loan, Reader, Shelf
+from tests.shapes.other_sites import SITES
 
 OURS = ("automation_rules", "automation_events", "automation_chains", "generators", "mails")
 
@@ -122,16 +123,17 @@ def by_whom(model: Any) -> list[Any]:
 
 
 class Crawl:
-    """All pages that links of the admin lead to."""
+    """All pages that links of an admin site lead to, from its home page on."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, site: str = "admin") -> None:
         self.client = client
+        self.home = reverse(f"{site}:index")
         self.seen: set[str] = set()
         self.opened: Counter[str] = Counter()
         self.wrong: list[str] = []
 
-    def open(self, start: str) -> None:
-        waiting = [start]
+    def open(self) -> None:
+        waiting = [self.home]
         while waiting:
             path = waiting.pop()
             view = resolve(urlsplit(path).path).view_name
@@ -150,13 +152,33 @@ class Crawl:
         return [
             link.replace("&amp;", "&")
             for link in found
-            if link.startswith(reverse("admin:index")) and "#" not in link
+            if link.startswith(self.home) and "#" not in link
         ]
 
 
 def pages_of_ours() -> set[str]:
     ours = (each for model, each in admin.site._registry.items() if model._meta.app_label in OURS)
     return {f"admin:{page.name}" for each in ours for page in each.urls if page.name}
+
+
+def changed_on(crawl: Crawl) -> list[str]:
+    """The models of ours of which it has opened a row's page."""
+    pages = (name.partition(":")[2] for name in crawl.opened if name.endswith("_change"))
+    return sorted(page.removesuffix("_change") for page in pages if page.startswith(OURS))
+
+
+def on_other_site(client: Client, site: str) -> dict[str, Any]:
+    """What goes wrong there, which pages of models are opened, and what saving one says."""
+    crawl = Crawl(client, site)
+    crawl.open()
+    page = reverse(f"{site}:mails_mail_change", args=[Mail.objects.get(slug="Shelf").pk])
+    saved = client.post(page, filled(client, page, "mail", subject=site), follow=True)
+    return {
+        "wrong": crawl.wrong,
+        "changed": changed_on(crawl),
+        "saved": [strip_tags(str(each)) for each in saved.context["messages"]],
+        "subject": Mail.objects.get(slug="Shelf").subject,
+    }
 
 
 class Work:
@@ -251,9 +273,11 @@ def play(*, opening_pages: bool) -> dict[str, Any]:
     told["mails by hand"] = [message.to[0] for message in post.outbox[len(told["mails"]) :]]
     if opening_pages:
         crawl = Crawl(client)
-        crawl.open(reverse("admin:index"))
+        crawl.open()
         told["wrong pages"] = crawl.wrong
+        told["changed"] = changed_on(crawl)
         told["not opened"] = sorted(pages_of_ours() - set(crawl.opened))
+        told["other sites"] = {site.name: on_other_site(client, site.name) for site in SITES}
     work.erase()
     tick()
     command("prune")

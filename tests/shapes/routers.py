@@ -21,10 +21,16 @@ class Business:
 
 
 class Copies(Business):
-    """Besides, what others than Flint have is read from a copy, which is behind."""
+    """Besides, the project's own rows are read from a copy, which is behind."""
 
-    OURS = ("automation_rules", "automation_events", "automation_chains", "generators", "mails")
+    COPIED = "library"
 
     def db_for_read(self, model: Any, **hints: Any) -> str:
-        written = self.db_for_write(model)
-        return "copy" if model._meta.app_label == "library" else written
+        return "copy" if model._meta.app_label == self.COPIED else self.db_for_write(model)
+
+    def allow_relation(self, one: Any, other: Any, **hints: Any) -> bool:
+        return self.db_for_write(one) == self.db_for_write(other)
+
+    def allow_migrate(self, db: str, app_label: str, **hints: Any) -> bool:
+        copied = db == "copy" and app_label == self.COPIED
+        return copied or super().allow_migrate(db, app_label, **hints)

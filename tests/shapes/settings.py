@@ -98,6 +98,7 @@ USE_I18N = False
 TIME_ZONE = "Asia/Kathmandu"
 
 STATIC_URL = "https://static.example.com/library/"
+STATICFILES_DIRS = [ROOT / "static"]
 MEDIA_ROOT = DIRECTORY / "media"
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 SILENCED_SYSTEM_CHECKS = ["ckeditor.W001"]

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Count, Max, Min, Q
+from django.db.models import Count, Max, Min
 from django.utils import timezone
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
@@ -50,10 +50,11 @@ def oldest_due(model: type[Delivery], now: datetime.datetime) -> datetime.dateti
 
 def held(model: type[Delivery], now: datetime.datetime) -> int:
     """How many wait though their time has come some minutes ago, because what they belong to is
-    switched off or stopped. What is claimed in between makes it too small, never too large."""
-    since = now - LATE
-    due_then = due(model, since).count
-    waiting = _count(model.objects.filter(state=State.QUEUED, not_before__lte=since))
+    switched off or stopped, and no alarm tells so. What is claimed in between makes it too small,
+    never too large."""
+    since, deliveries = now - LATE, model._default_manager.without_alarm()
+    due_then = _count(deliveries.due(since))
+    waiting = _count(deliveries.filter(state=State.QUEUED, not_before__lte=since))
     return max(waiting - due_then, 0)
 
 
@@ -67,17 +68,14 @@ def _examine(now: datetime.datetime) -> Iterator[Finding]:
 
 def _waiting(model: type[Delivery], now: datetime.datetime, silent: bool) -> Iterator[Finding]:
     found = due(model, now)
-    queued = model.objects.filter(state=State.QUEUED, not_before__gt=now).order_by()
-    later = queued[:COUNTED].aggregate(
-        count=Count("pk"), failing=Count("pk", filter=~Q(reason="")), said=Max("reason")
-    )
+    later = _count(model.objects.filter(state=State.QUEUED, not_before__gt=now))
     yield Finding(
         Level.OK,
         _("%(kind)s: %(due)s due, %(later)s for later")
-        % {"kind": _kind(model), "due": _number(found.count), "later": _number(later["count"])},
+        % {"kind": _kind(model), "due": _number(found.count), "later": _number(later)},
         model=model,
         query={"state__exact": State.QUEUED.value},
-        count=found.count + later["count"],
+        count=found.count + later,
         figure=_("waiting"),
     )
     age = found.age(now)
@@ -110,19 +108,28 @@ def _waiting(model: type[Delivery], now: datetime.datetime, silent: bool) -> Ite
             count=count,
             figure=_("held"),
         )
-    if later["failing"]:
+    failing = _failing(model, now)
+    if failing["count"]:
         yield Finding(
             Level.WARNING,
             _("%(kind)s: %(count)s to be tried again, for example after: %(reason)s")
             % {
                 "kind": _kind(model),
-                "count": _number(later["failing"]),
-                "reason": " ".join(later["said"].split())[:200],
+                "count": _number(failing["count"]),
+                "reason": " ".join(failing["said"].split())[:200],
             },
             _("They are tried again by themselves. Look at the reason if they do not get fewer."),
             model=model,
             query={"state__exact": State.QUEUED.value, "not_before__gt": now.isoformat()},
         )
+
+
+def _failing(model: type[Delivery], now: datetime.datetime) -> dict[str, Any]:
+    """How many are to be tried again for a reason that no alarm tells, and such a reason."""
+    deliveries = model._default_manager.without_alarm().exclude(reason="").order_by()
+    queued = deliveries.filter(state=State.QUEUED, not_before__gt=now)
+    found: dict[str, Any] = queued[:COUNTED].aggregate(count=Count("pk"), said=Max("reason"))
+    return found
 
 
 def _ended(model: type[Delivery], now: datetime.datetime) -> Iterator[Finding]:

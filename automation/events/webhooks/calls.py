@@ -4,10 +4,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from automation.events.outbox import Cause, Delivery, DeliveryQuerySet
+from automation.events.outbox import Cause, Delivery, DeliveryQuerySet, State
 from automation.events.webhooks.webhook import Webhook
 
 if TYPE_CHECKING:
@@ -22,12 +25,26 @@ class WebhookCallQuerySet(DeliveryQuerySet):
         rested = Q(webhook__resting_until=None) | Q(webhook__resting_until__lte=now)
         return super().due(now).filter(rested, webhook__is_active=True)
 
+    def obstacles(self, now: Any) -> list[str]:
+        """The webhooks that rest while calls wait for them."""
+        waiting = self.filter(webhook=OuterRef("pk"), state=State.QUEUED)
+        resting = Webhook.objects.filter(Exists(waiting), is_active=True, resting_until__gt=now)
+        said = _("“%(webhook)s” is called again at %(moment)s: %(reason)s")
+        return [
+            said % {"webhook": each, "moment": _moment(each.resting_until), "reason": each.trouble}
+            for each in resting
+        ]
+
     def pausing(self, now: Any) -> Self:
         """Not those of a webhook that is off or rests: they would go on waiting for it."""
         awake = Webhook.objects.filter(is_active=True).filter(
             Q(resting_until=None) | Q(resting_until__lte=now)
         )
         return super().pausing(now).filter(webhook__in=awake)
+
+
+def _moment(when: Any) -> str:
+    return date_format(timezone.localtime(when), "SHORT_DATETIME_FORMAT")
 
 
 class WebhookCall(Delivery):

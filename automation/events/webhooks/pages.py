@@ -52,12 +52,13 @@ def send_test(model_admin: admin.ModelAdmin, request: HttpRequest, pk: int) -> H
 
 
 def secret(model_admin: admin.ModelAdmin, request: HttpRequest, pk: int) -> HttpResponse:
-    """The secret: covered, until somebody asks to see it or makes a new one. No browser keeps the
-    page, as none of the admin."""
+    """The secret: covered, until somebody asks to see it or makes a new one, which is asked
+    first. No browser keeps the page, as none of the admin."""
     webhook = _permitted(model_admin, request, pk)
     if not model_admin.has_change_permission(request, webhook):
         raise PermissionDenied
-    if "renew" in request.POST:
+    is_asking = "renew" in request.POST and "confirmed" not in request.POST
+    if "renew" in request.POST and not is_asking:
         webhook.renew_secret(timezone.now())
         _log(request, webhook, _("Made a new secret"))
         messages.success(
@@ -71,7 +72,8 @@ def secret(model_admin: admin.ModelAdmin, request: HttpRequest, pk: int) -> Http
         "opts": model_admin.opts,
         "webhook": webhook,
         "title": _("The secret of “%(name)s”") % {"name": webhook},
-        "secret": webhook.secret if request.method == "POST" else "",
+        "is_asking": is_asking,
+        "secret": webhook.secret if request.method == "POST" and not is_asking else "",
         "both_until": _both_until(webhook),
     }
     return TemplateResponse(request, "admin/automation_events/webhook/secret.html", context)

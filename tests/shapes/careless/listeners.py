@@ -14,6 +14,10 @@ class PaidAgain(Event):
 class PaidByAnAgreementThatHasAVeryLongNameWhichNobodyHasEverThoughtOfShortening(Event): ...
 
 
+class Defaulted(Event):
+    recipient: str = "ann@example.com"
+
+
 class Forgotten(Listener):
     """Not registered."""
 

@@ -29,3 +29,5 @@ class Command(BaseCommand):
             done = delivering.work(model, limit=limit, progress=progress, seconds=_SECONDS)
             counts = ", ".join(f"{count} {state}" for state, count in done.counts.items())
             self.stdout.write(f"{name}: {counts or 0}")
+            for obstacle in model._default_manager.obstacles(timezone.now()):
+                self.stdout.write(f"  {obstacle}")

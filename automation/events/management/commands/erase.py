@@ -33,6 +33,7 @@ class Command(BaseCommand):
             self._allow(address)
         elif dry_run:
             self._tell(persons.find(address))
+            self.stdout.write("Nothing was erased: this only counts.")
         else:
             if not yes:
                 self._ask(address)
@@ -62,6 +63,11 @@ class Command(BaseCommand):
             raise CommandError(
                 f"{held} rows are being sent at this moment. Run it again in a few minutes."
             )
+        rows = sum(of_kind.rows for of_kind in found)
+        self.stdout.write(
+            f"The person was erased from {rows} {'row' if rows == 1 else 'rows'}. Nothing is sent "
+            "to this address any more."
+        )
 
     def _step_by_step(self, address: str) -> Any:
         rows = 0
