@@ -9,7 +9,9 @@ from urllib.parse import urlsplit
 
 import pytest
 from django.db import connections, transaction
+from django.template import Context, Template
 from django.test import TransactionTestCase
+from django.test.utils import instrumented_test_render
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests import machine, projects
@@ -64,6 +66,25 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = kept
+
+
+# Speed ------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _pages_are_kept_and_not_their_parts(django_test_environment: None) -> Iterator[None]:
+    """``response.context`` and ``response.templates`` are of whole templates. Django's own also
+    have a copy of the context for each part: each option of each choice, on our pages hundreds."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Template, "_render", _rendered)
+        yield
+
+
+def _rendered(template: Template, context: Context) -> str:
+    is_part = context.template is not template or (template.name or "").startswith("django/forms/")
+    if is_part:
+        return template.nodelist.render(context)
+    return instrumented_test_render(template, context)
 
 
 # An empty database ------------------------------------------------------------------------
