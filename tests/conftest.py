@@ -35,6 +35,20 @@ CHROMIUM_ARGUMENTS = [
 ]
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """A run of few tests does not read the files without them, unless it was given files.
+    ``None``: pytest decides."""
+    only = "redis" if os.environ.get("REDIS_URL") else ""
+    if os.environ.get("TEST_BROWSER") == "only":
+        only = "browser"
+    all_files = config.args_source is not pytest.Config.ArgsSource.ARGS
+    if not only or not all_files or config.option.collectonly:
+        return None
+    if not collection_path.match("test_*.py") or f"mark.{only}" in collection_path.read_text():
+        return None
+    return True
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out the tests that this run cannot show; ``tests/run.py`` runs them elsewhere.
