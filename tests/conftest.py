@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from django.db import connections, transaction
+from django.db import connection, connections, transaction
 from django.template import Context, Template
 from django.test import TransactionTestCase
 from django.test.utils import instrumented_test_render
@@ -99,6 +99,21 @@ def _rendered(template: Template, context: Context) -> str:
     if is_part:
         return template.nodelist.render(context)
     return instrumented_test_render(template, context)
+
+
+# The database -----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
+    """On PostgreSQL no process waits for the disk: no test cuts the power. (SQLite's own are in
+    ``tests/settings.py``.)"""
+    with django_db_blocker.unblock():
+        if connection.vendor == "postgresql":
+            name = connection.ops.quote_name(connection.settings_dict["NAME"])
+            with connection.cursor() as cursor:
+                cursor.execute(f"ALTER DATABASE {name} SET synchronous_commit = off")
+            connection.close()
 
 
 # An empty database ------------------------------------------------------------------------
