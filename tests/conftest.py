@@ -1,5 +1,6 @@
 """Real parts for tests: a mail server, a cluster, a browser."""
 
+import gc
 import os
 import tempfile
 from collections.abc import Iterator
@@ -8,8 +9,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from django.db import connections, transaction
+from django.db import connection, connections, transaction
+from django.template import Context, Template
 from django.test import TransactionTestCase
+from django.test.utils import instrumented_test_render
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests import machine, projects
@@ -31,6 +34,20 @@ CHROMIUM_ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """A run of few tests does not read the files without them, unless it was given files.
+    ``None``: pytest decides."""
+    only = "redis" if os.environ.get("REDIS_URL") else ""
+    if os.environ.get("TEST_BROWSER") == "only":
+        only = "browser"
+    all_files = config.args_source is not pytest.Config.ArgsSource.ARGS
+    if not only or not all_files or config.option.collectonly:
+        return None
+    if not collection_path.match("test_*.py") or f"mark.{only}" in collection_path.read_text():
+        return None
+    return True
 
 
 @pytest.hookimpl(trylast=True)
@@ -64,6 +81,48 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = kept
+
+
+# Speed ------------------------------------------------------------------------------------
+
+
+def pytest_collection_finish() -> None:
+    """What has been imported and collected stays, and is most of what there is: the garbage
+    collector does not look through it again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _pages_are_kept_and_not_their_parts(django_test_environment: None) -> Iterator[None]:
+    """``response.context`` and ``response.templates`` are of whole templates. Django's own also
+    have a copy of the context for each part: each option of each choice, on our pages hundreds."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Template, "_render", _rendered)
+        yield
+
+
+def _rendered(template: Template, context: Context) -> str:
+    is_part = context.template is not template or (template.name or "").startswith("django/forms/")
+    if is_part:
+        return template.nodelist.render(context)
+    return instrumented_test_render(template, context)
+
+
+# The database -----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
+    """On PostgreSQL no process waits for the disk: no test cuts the power. (SQLite's own are in
+    ``tests/settings.py``.)"""
+    with django_db_blocker.unblock():
+        if connection.vendor == "postgresql":
+            name = connection.ops.quote_name(connection.settings_dict["NAME"])
+            with connection.cursor() as cursor:
+                cursor.execute(f"ALTER DATABASE {name} SET synchronous_commit = off")
+            connection.close()
 
 
 # An empty database ------------------------------------------------------------------------

@@ -2,9 +2,10 @@
 
 There are four runs: on SQLite, on PostgreSQL, in the browser (on SQLite), and with the Redis
 broker. Each is a pytest of its own, because the settings are read once from the environment.
-Two of them go on at a time; what they print is shown one after the other. At the end stands what
-failed, and what could not run; with ``CI`` in the environment that is a failure, too. Ctrl-C and
-SIGTERM end all of it.
+One more than there are processors go on at a time, because much of a run is waiting for clusters
+and pages; what they print is shown one after the other. At the end stands what failed, and what
+could not run; with ``CI`` in the environment that is a failure, too. Ctrl-C and SIGTERM end all
+of it.
 """
 
 import os
@@ -22,7 +23,7 @@ from tests import machine
 
 INTERRUPTED = 2
 NOTHING_SELECTED = 5
-AT_A_TIME = 2
+AT_A_TIME = (os.cpu_count() or 1) + 1
 LOOK_EVERY = 0.1  # seconds
 #: With these, pytest talks with whoever is at the keyboard, so there is one at a time.
 CONVERSATIONS = {"--pdb", "--trace"}
@@ -154,7 +155,7 @@ def main(arguments: list[str]) -> int:
 
 
 def runs_on(postgres: str | None, redis: str | None, directory: Path) -> list[Run]:
-    """The longest first, so that the two who work them off end at about the same time."""
+    """The longest first, so that those who work them off end at about the same time."""
     browser = machine.chromium().at
     runs = [Run("on SQLite", {"TEST_BROWSER": "apart" if browser else ""}, directory)]
     if postgres:

@@ -17,19 +17,30 @@ pytestmark = [pytest.mark.sqlite_only, pytest.mark.slow]
 
 PACKAGES = [rules, templating, events, chains, generators, testing]
 
+#: Everything but where it is written. A warning is an error.
+SPHINX = ["-m", "sphinx", "-b", "html", "-q", "-W", "--keep-going", "-c", "docs"]
+
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("site")
     made = subprocess.run(
         [
-            *(sys.executable, "-m", "sphinx", "-b", "html", "-q", "-W", "--keep-going"),
-            *("-c", "docs", "-d", str(directory / "doctrees"), ".", str(directory / "html")),
+            *(sys.executable, *SPHINX),
+            *("-d", str(directory / "doctrees"), ".", str(directory / "html")),
         ],
         cwd=ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert (made.returncode, made.stderr) == (0, "")
     return directory / "html"
+
+
+def test_make_docs_makes_it_with_the_same_options():
+    said = subprocess.run(
+        ["make", "-n", "docs"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    (command,) = [line for line in said.stdout.splitlines() if "sphinx" in line]
+    assert command.endswith(f"python {' '.join(SPHINX)} -d var/doctrees . var/docs")
 
 
 def test_every_page_is_made(site: Path):

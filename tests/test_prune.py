@@ -233,21 +233,40 @@ def test_it_goes_on_where_it_was_left():
     assert done("events", 100, limit=2) == [2, 1]
 
 
+def copy_each(events: list[EventRecord], times: int) -> None:
+    """Copies with keys of their own, in one statement: rows of Django's take ten times as long."""
+    name = connection.ops.quote_name
+    table, key = name(EventRecord._meta.db_table), name("key")
+    same = ", ".join(
+        name(field.column)
+        for field in EventRecord._meta.concrete_fields
+        if not field.primary_key and field.name != "key"
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "WITH RECURSIVE number(n) AS "
+            "(SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < %s) "
+            f"INSERT INTO {table} ({key}, {same}) "
+            f"SELECT {key} || '-' || n, {same} FROM {table}, number WHERE {key} IN "
+            f"({', '.join(['%s'] * len(events))})",
+            [times, *(event.key for event in events)],
+        )
+
+
 @pytest.mark.slow
 def test_two_hundred_thousand_rows_go_a_thousand_at_a_time():
     # Many steps show whether what the earlier ones leave behind slows the later ones down,
     # which is PostgreSQL's way; on SQLite fewer are enough to see a thousand at a time.
     rows = 200_000 if connection.vendor == "postgresql" else 20_000
-    EventRecord.objects.bulk_create(
-        (
-            EventRecord(
-                key=str(number), group="g", recording="0" * 32, recipient="a@example.com",
-                recorded_at=ago(101 + number % 7),
-            )
-            for number in range(rows)
-        ),
-        batch_size=10_000,
+    first = EventRecord.objects.bulk_create(
+        EventRecord(
+            key=str(number), group="g", recording="0" * 32, recipient="a@example.com",
+            recorded_at=ago(101 + number % 7),
+        )
+        for number in range(1_000)
     )  # fmt: skip
+    copy_each(first, rows // 1_000 - 1)
+    assert EventRecord.objects.count() == rows
     assert set(empty_events(ago(100), 1_000)) == {1_000}
     assert not EventRecord.objects.filter(emptied_at=None).exists()
 
