@@ -14,7 +14,6 @@ from django.urls import reverse
 
 from automation.chains import advancing, entering
 from automation.chains.models import Chain, ChainRun, Entry, Goal, StartChain, Transition
-from automation.chains.pages.steps import _swap
 from automation.chains.vanishing import move_all, rename_all
 from automation.events import Event, record
 from automation.events.models import EventRecord
@@ -77,7 +76,7 @@ def play(client: Client) -> dict[str, Any]:
     told["all or nothing"] = {
         "moving": undone(shelves, lambda: move_all(shelves, Broken(ASKED="REMINDED"), NOW, "")),
         "renaming": undone(shelves, lambda: rename_all(shelves, Broken(ASKED="WAITED"))),
-        "order of steps": undone(shelves, lambda: exchange(shelves)),
+        "order of steps": undone(shelves, lambda: exchange(client, shelves)),
         "arming": undone(shelves, lambda: arm_what_is_wrong(client, shelves)),
     }
     told["started by an event"] = start_by_an_event(loans)
@@ -154,10 +153,12 @@ def failing_at(words: str, time: int) -> Iterator[None]:
         yield
 
 
-def exchange(of: Chain) -> None:
+def exchange(client: Client, of: Chain) -> None:
     first = of.transitions.in_order()[0]
     with failing_at('UPDATE "automation_chains_transition"', 2):
-        _swap(first, 1)
+        client.post(
+            reverse("admin:automation_chains_transition_move", args=[first.pk]), {"down": 1}
+        )
 
 
 def arm_what_is_wrong(client: Client, of: Chain) -> None:
