@@ -12,7 +12,7 @@ from django.db.models import F, Func, IntegerField
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from automation.chains import advancing, entering, overtaken
+from automation.chains import advancing, entering, overtaken, taking
 from automation.chains.models import Chain, ChainRun
 from automation.demo.models import Cart
 from automation.events import Event, record, wanted
@@ -118,6 +118,17 @@ def test_it_is_asked_of_a_chain_that_is_paused_and_of_a_run_that_has_ended():
     assert ChainRun.objects.get(subject_key=str(ended.pk)).outcome == "goal"
     Chain.objects.get().pause()
     assert delivered() == {"cancelled": 2}
+
+
+def test_a_step_that_was_taken_by_hand_is_overtaken_too():
+    cart = shop.cart()
+    shop.mail(group="cart_reminder")
+    of = reminders(name="Abandoned cart")
+    run = of.start(cart, NOW)
+    buy(cart)
+    taking.take(run, of.transitions.get(name="Reminder"), NOW, requested_by="ann")
+    in_time()
+    assert delivered() == {"cancelled": 1}
 
 
 def test_a_goal_that_does_not_hold_any_more_is_none():

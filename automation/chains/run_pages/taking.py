@@ -13,6 +13,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from automation.chains import taking
+from automation.chains.names import Outcome
 from automation.chains.pages.facts import at_once
 from automation.chains.run_pages.decisions import DECIDE, NOTE_LENGTH, ring
 from automation.chains.run_pages.timeline import foreseen
@@ -70,6 +71,7 @@ def prospect(run: ChainRun, step: Transition, now: datetime.datetime) -> dict[st
         "at_once": at_once(step.chain, [step.to_state]),
         "foreseen": foreseen(by_itself),
         "would_end": bool(by_itself.outcome) and by_itself.transition is None,
+        "has_arrived": by_itself.outcome == Outcome.GOAL,
         "seen": as_seen(run, step),
     }
 
