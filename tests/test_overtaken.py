@@ -3,17 +3,20 @@
 import datetime
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
+import psycopg
 import pytest
-from django.db import connection, connections
+from django.db import InterfaceError, OperationalError, connection, connections
 from django.db.models import F, Func, IntegerField
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from automation.chains import advancing, entering, overtaken, taking
-from automation.chains.models import Chain, ChainRun
+from automation.chains.models import Chain, ChainRun, Goal
 from automation.demo.models import Cart
 from automation.events import Event, record, wanted
 from automation.events.delivering import deliver, work
@@ -58,8 +61,17 @@ def delivered(courier: Says | None = None) -> dict[str, int]:
     return deliver(Message.objects.claim(timezone.now()), courier or Says())
 
 
-def told() -> list[tuple[str, str, str]]:
-    return list(Message.objects.order_by("pk").values_list("state", "reason", "cause"))
+def told() -> dict[str, tuple[str, str]]:
+    """What became of the message about each cart, by its customer."""
+    found = Message.objects.values_list("recipient", "state", "reason")
+    return {recipient: (state, reason) for recipient, state, reason in found}
+
+
+def got(server: SmtpServer) -> list[str]:
+    return sorted(received.recipients[0] for received in server.received)
+
+
+SENT, CANCELLED = ("sent", ""), ("cancelled", SAID)
 
 
 def test_who_has_bought_since_gets_no_reminder(smtp_server: SmtpServer):
@@ -67,9 +79,10 @@ def test_who_has_bought_since_gets_no_reminder(smtp_server: SmtpServer):
     reminded(first, second, third)
     buy(second)
     work(Message, waits=False)
-    got = [received.recipients for received in smtp_server.received]
-    assert got == [(first.customer.email,), (third.customer.email,)]
-    assert told() == [("sent", "", ""), ("cancelled", SAID, "overtaken"), ("sent", "", "")]
+    ann, ben, cleo = (cart.customer.email for cart in (first, second, third))
+    assert got(smtp_server) == sorted([ann, cleo])
+    assert told() == {ann: SENT, ben: CANCELLED, cleo: SENT}
+    assert Message.objects.get(recipient=ben).cause == "overtaken"
     work(Message, waits=False)
     assert len(smtp_server.received) == 2
 
@@ -79,14 +92,14 @@ def test_who_bought_during_an_outage_gets_none_when_it_is_over(smtp_server: Smtp
     reminded(first, second)
     smtp_server.stop()
     work(Message, waits=False)
-    assert [state for state, *_ in told()] == ["queued", "queued"]
+    assert [state for state, _reason in told().values()] == ["queued", "queued"]
     buy(first)
     smtp_server.start()
     Account.objects.update(stopped_until=timezone.now())
     in_time()
     work(Message, waits=False)
-    assert [received.recipients for received in smtp_server.received] == [(second.customer.email,)]
-    assert told() == [("cancelled", SAID, "overtaken"), ("sent", "", "")]
+    assert got(smtp_server) == [second.customer.email]
+    assert told() == {first.customer.email: CANCELLED, second.customer.email: SENT}
 
 
 @pytest.mark.django_db(transaction=True)
@@ -102,11 +115,11 @@ def test_a_purchase_committed_while_a_batch_goes_out_is_in_time(monkeypatch):
         other.join()
 
     def buy_and_close() -> None:
-        buy(second)
+        buy(first, second)
         connections.close_all()
 
     assert delivered(Says(hand_over=elsewhere)) == {"sent": 1, "cancelled": 1}
-    assert told()[1] == ("cancelled", SAID, "overtaken")
+    assert sorted(told().values()) == [CANCELLED, ("sent", "a note")]
 
 
 def test_it_is_asked_of_a_chain_that_is_paused_and_of_a_run_that_has_ended():
@@ -154,6 +167,7 @@ def test_each_chain_is_asked_for_its_own_goal():
     cheap = ("total", "field.at_most", "10")
     for name, goal in (("Ordered", [ORDERED]), ("Cheap", [cheap, ORDERED]), ("None", None)):
         entering.enter(chain(step, entry=[OPEN], goal=goal, name=name), NOW)
+    Goal.objects.create(chain=Chain.objects.get(name="None"))  # without conditions: it is none
     advancing.work(NOW)
     in_time()
     buy(carts[0])
@@ -196,6 +210,14 @@ def test_an_event_that_others_gave_such_a_key_is_theirs():
     record(Event("cart_reminder", key, recipient="a@example.com") for key in keys)
     in_time()
     assert delivered() == {"sent": 4}
+
+
+def test_a_run_about_another_kind_of_row_has_another_goal():
+    cart = shop.cart()
+    reminded(cart)
+    buy(cart)
+    ChainRun.objects.update(row_model="demo.order")
+    assert delivered() == {"sent": 1}
 
 
 def test_chains_in_code_decide_for_themselves():
@@ -254,6 +276,53 @@ def test_a_goal_that_cannot_be_asked_stops_no_mail_and_no_other_goal(
     assert logged.levelname == "WARNING"
     assert logged.getMessage().startswith(f"The goal of the chain {of.slug} cannot be asked")
     assert said in logged.getMessage()
+
+
+@contextmanager
+def before_the_goal_is_asked(do: Callable[[], Any]) -> Iterator[None]:
+    """``do`` happens right before the first statement about carts."""
+    done: list[bool] = []
+
+    def before(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
+        if not done and 'FROM "demo_cart"' in sql:
+            done.append(True)
+            do()
+        return execute(sql, *rest)
+
+    with connection.execute_wrapper(before):
+        yield
+    assert done == [True]
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+def test_nothing_goes_out_unasked_because_the_connection_broke_or_carts_are_locked():
+    first, second = shop.cart(), shop.cart()
+    reminded(first, second)
+    buy(second)
+    given: dict[str, Any] = connection.get_connection_params()
+    given = {key: given[key] for key in ("dbname", "user", "host", "port") if key in given}
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        (pid,) = cursor.fetchone()
+
+    with psycopg.connect(**given) as other:
+        other.autocommit = True
+        end = partial(other.execute, "SELECT pg_terminate_backend(%s)", [pid])
+        with before_the_goal_is_asked(end), pytest.raises((OperationalError, InterfaceError)):
+            delivered()
+        assert list(told().values()) == [("queued", ""), ("queued", "")]
+
+        other.autocommit = False
+        with connection.cursor() as cursor:
+            cursor.execute("SET lock_timeout = 50")
+        lock = partial(other.execute, "LOCK TABLE demo_cart IN ACCESS EXCLUSIVE MODE")
+        with before_the_goal_is_asked(lock), pytest.raises(OperationalError):
+            delivered()
+        assert list(told().values()) == [("queued", ""), ("queued", "")]
+        connection.close()  # with its limit
+
+    assert delivered() == {"sent": 1, "cancelled": 1}
 
 
 # What it costs ----------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Sequence
 
+from django.db import connections
 from django.utils.translation import gettext as _
 
 from automation.chains.database_errors import in_words, is_busy, raise_if_gone
@@ -37,13 +38,14 @@ def overtaken(events: Sequence[EventRecord], now: datetime.datetime) -> dict[int
     goals = Goal.objects.using(database()).filter(chain__in=by_chain)
     reasons: dict[int, str] = {}
     for goal in goals.select_related("chain").prefetch_related("conditions"):
-        made = by_chain[goal.chain_id]
+        made, connected = by_chain[goal.chain_id], connections[database()].connection
         try:
             with as_if_without([event.pk for event in events]):
                 reasons |= _arrived(goal, made, now)
         except Exception as error:
             raise_if_gone(error)
-            if is_busy(error):
+            # A connection that broke in a transaction of its own has been replaced already.
+            if is_busy(error) or connections[database()].connection is not connected:
                 raise
             logger.warning(
                 "The goal of the chain %s cannot be asked, what its steps caused goes out: %s",
