@@ -417,6 +417,7 @@ def test_an_account_that_sends_nothing_is_told_before_a_deployment(settings: Any
 LABELS = {
     "automation/rules": "automation_rules",
     "automation/events": "automation_events",
+    "automation/chains": "automation_chains",
     "generators": "generators",
     "mails": "mails",
 }
