@@ -44,7 +44,7 @@ from mails.checks import check_accounts, check_backends, check_message_ids, chec
 from tests.observed import registries
 
 ROOT = Path(__file__).resolve().parent.parent
-ID = re.compile(r"\b(?:automation_rules|automation_events|generators|mails)\.[EW]\d{3}\b")
+ID = re.compile(r"\b(?:automation_(?:rules|events|chains)|generators|mails)\.[EW]\d{3}\b")
 
 pytestmark = pytest.mark.sqlite_only
 
