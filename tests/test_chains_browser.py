@@ -1,6 +1,6 @@
 """An editor builds the demo's chain of the abandoned cart from nothing, in a real browser: a
-reminder after two days without a change, a week later a voucher for those with two paid orders and a second
-reminder for all others, over when the cart is ordered, or after 60 days."""
+reminder after two days without a change, a week later a voucher for those with two paid orders
+and a second reminder for all others, over when the cart is ordered, or after 60 days."""
 
 import datetime
 import json
@@ -100,7 +100,9 @@ def come_only_from(page: Page, state: str) -> None:
 def add_all_steps(page: Page) -> None:
     add_step(page, "Reminder", "REMINDED", "0", "cart_reminder")
     ask(page, 0, "last changed", "last changed on", "more than … ago", "2")
-    expect(page.locator("#rule-panel .figure")).to_have_text("1 of the 2 carts that come in, or are at the start, match now")
+    expect(page.locator("#rule-panel .figure")).to_have_text(
+        "1 of the 2 carts that come in, or are at the start, match now"
+    )
     back(page)
     add_step(page, "Voucher", "LAST", "7", "cart_voucher")
     ask(page, 0, "bought", "number of paid orders before", "is at least", "2")
