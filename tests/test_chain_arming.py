@@ -12,7 +12,7 @@ from tests import shop
 from tests.sequences import OPEN, ORDERED, chain
 from tests.test_chain_pages import items, on_the_way, page_of, words
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite_only]
+pytestmark = pytest.mark.django_db
 
 ASKED = "//fieldset[@id='all-the-same']//ul[@class='odd']/li"
 REFUSED = "Nothing is armed yet: tick this if it is meant so, or write the mail first."
