@@ -202,7 +202,7 @@ def test_the_other_ways_to_have_it(
 def test_it_speaks_german_where_the_project_does(shop: Project) -> None:
     shop.write("shop/german.py", "from shop.settings import *\nLANGUAGE_CODE = 'de'\n")
     page = shop.shell(LOOKS_IN, DJANGO_SETTINGS_MODULE="shop.german")
-    catalogue = polib.pofile(str(ROOT / "automation/locale/de/LC_MESSAGES/django.po"))
+    catalogue = polib.pofile(str(ROOT / "automation/events/locale/de/LC_MESSAGES/django.po"))
     wanted = catalogue.find("are recorded, once for each of them.")
     assert wanted.msgstr in page
 
