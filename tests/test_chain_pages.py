@@ -175,12 +175,46 @@ def test_the_picture_says_how_many_are_where_and_how_many_went(admin_client):
     )
     found = admin_client.get(page_of(chain))
     assert items(found, "//figure//tbody/tr") == [
-        "Start 1 Reminder REMINDED after 2 days 1",
-        "REMINDED 1 Voucher LAST after 7 days 0",
-        "REMINDED 1 Second reminder LAST after 7 days 0",
-        "LAST 0 Enough End after 14 days 0",
+        "Start 1 Reminder REMINDED after 2 days everybody 1 –",
+        "REMINDED 1 Voucher LAST after 7 days if number of paid orders before is at least 2 0 –",
+        "REMINDED 1 Second reminder LAST after 7 days everybody else 0 –",
+        "LAST 0 Enough End after 14 days everybody 0 –",
         "End – –",
+        "any state – goal reached out of it at once if status is Ordered 0 –",
     ]
+
+
+def test_the_picture_says_who_takes_a_step_and_what_ends_it_everywhere(admin_client):
+    chain = sequences.reminders(limit_days=60)
+    found = admin_client.get(page_of(chain))
+    assert items(found, "//figure//*[@class='step']/title") == [
+        "Reminder: after 2 days",
+        "Voucher: after 7 days, if number of paid orders before is at least 2",
+        "Second reminder: after 7 days, everybody else",
+        "Enough: after 14 days",
+    ]
+    assert items(found, "//figure//*[@class='told']") == [
+        "after 2 days",
+        "after 7 days",
+        "if number of paid orders before is at lea…",
+        "after 7 days",
+        "everybody else",
+        "after 14 days",
+    ]
+    assert items(found, "//figure//ul[@class='exits']/li") == [
+        "Goal reached at once, if status is Ordered: 0",
+        "Time was over after 60 days, everybody: 0",
+    ]
+
+
+def test_a_picture_without_goal_limit_and_conditions_says_no_more_than_there_is(admin_client):
+    chain = sequences.chain(("Go", ["NEW"], "A", {}), ("On", ["A"], "DONE", {}))
+    found = admin_client.get(page_of(chain))
+    assert items(found, "//figure//*[@class='told']") == ["at once", "at once"]
+    assert items(found, "//figure//ul[@class='exits']") == []
+    assert items(found, "//figure//tbody/tr") == [
+        "Start 0 Go A at once everybody 0", "A 0 On End at once everybody 0", "End – –",
+    ]  # fmt: skip
 
 
 # Steps ----------------------------------------------------------------------------------------
@@ -430,9 +464,9 @@ def test_it_is_paused_from_the_list_if_it_is_armed(admin_client):
 
 def test_the_page_of_a_chain_reads_its_rules_once(admin_client):
     chain = sequences.reminders()
-    # Two about who asks, two of the chain, three of its rules and of its runs, two of who hears,
+    # Two about who asks, two of the chain, three of its rules, four of its runs, two of who hears,
     # one of other chains with the same events.
-    assert queries(admin_client, page_of(chain)) == 13
+    assert queries(admin_client, page_of(chain)) == 14
 
 
 def test_no_page_asks_more_with_more_steps_and_runs(admin_client):

@@ -140,14 +140,18 @@ def combined(questions: Sequence[Question]) -> Q:
 
 def sentence(source: Source, conditions: Sequence[Asks]) -> str:
     """The rule as people say it: "Carts where status is open and …"."""
-    groups = grouped(conditions)
-    if not groups:
+    if not conditions:
         return _("All %(source)s") % {"source": source.plural}
-    parts = []
+    return _("%(source)s where %(conditions)s") % {
+        "source": source,
+        "conditions": in_words(source, conditions),
+    }
+
+
+def in_words(source: Source, conditions: Sequence[Asks]) -> str:
+    """What the conditions ask, without what it is asked of: "status is open and …"."""
+    groups, parts = grouped(conditions), []
     for group in groups:
         said = _(" or ").join(condition.sentence(source) for condition in group)
         parts.append(f"({said})" if len(group) > 1 and len(groups) > 1 else said)
-    return _("%(source)s where %(conditions)s") % {
-        "source": source,
-        "conditions": _(" and ").join(parts),
-    }
+    return _(" and ").join(parts)
