@@ -202,8 +202,8 @@ def test_the_picture_says_who_takes_a_step_and_what_ends_it_everywhere(admin_cli
         "after 14 days",
     ]
     assert items(found, "//figure//ul[@class='exits']/li") == [
-        "Goal reached at once, if status is Ordered: 0",
-        "Time was over after 60 days, everybody: 0",
+        "Goal reached , if status is Ordered: 0 in 30 days",
+        "Time was over after 60 days: 0 in 30 days",
     ]
 
 

@@ -124,8 +124,8 @@ class Way:
 
 @dataclass(frozen=True)
 class Exit:
-    """What ends a run in whichever state it is. ``went``: how many it ended lately, as it is
-    shown."""
+    """What ends a run in whichever state it is; ``who``: if not everybody. ``went``: how many it
+    ended lately, as it is shown."""
 
     name: str
     wait: str
@@ -199,7 +199,7 @@ def _exits(chain: Chain, seen: Traffic) -> list[Exit]:
         found.append(Exit(str(Outcome.GOAL.label), _("at once"), who, went(Outcome.GOAL)))
     if chain.limit_days:
         wait = wait_label(Wait(chain.limit_days, Unit.DAYS))
-        found.append(Exit(str(Outcome.LIMIT.label), wait, _("everybody"), went(Outcome.LIMIT)))
+        found.append(Exit(str(Outcome.LIMIT.label), wait, "", went(Outcome.LIMIT)))
     return found
 
 
