@@ -34,7 +34,7 @@ CHAIN_SHAPE: dict[str, Any] = {
             ("from_state", gettext_lazy("the state before"), Kind.TEXT),
             ("days_in_state", gettext_lazy("days in the state before"), Kind.NUMBER),
             ("days", gettext_lazy("days since the start"), Kind.NUMBER),
-            ("step", gettext_lazy("how manieth step it is"), Kind.NUMBER),
+            ("step", gettext_lazy("number of the step"), Kind.NUMBER),
         )
     }
 }
