@@ -34,7 +34,6 @@ class Line:
     wait: str
     who: str
     audience: Audience | None
-    url: str
 
     @property
     def audiences(self) -> list[Audience]:
@@ -64,9 +63,8 @@ def facts(chain: Chain, now: datetime.datetime) -> dict[str, Any]:
         "lines": in_words,
         "entry": rule_facts(chain, "entry"),
         "goal": rule_facts(chain, "goal"),
-        "starts": [(start, _url(start)) for start in chain.starts.order_by("name")],
+        "starts": list(chain.starts.order_by("name")),
         "runs_url": runs_url(chain),
-        "add_start_url": f"{reverse('admin:automation_chains_startchain_add')}?chain={chain.pk}",
     }
 
 
@@ -81,7 +79,6 @@ def lines(steps: list[Transition]) -> list[Line]:
             wait_label(step.wait),
             who_label(step, steps[:place]),
             heard.get(patterns[step.pk]),
-            _url(step),
         )
         for place, step in enumerate(steps)
     ]
@@ -149,15 +146,10 @@ def ended(seen: Traffic) -> str:
 
 
 def rule_facts(chain: Chain, name: str) -> dict[str, Any]:
-    """Entry or goal: where it is, and what it says, if it says something."""
+    """Entry or goal: its key, and what it says, if it says something."""
     rule = getattr(chain, name, None)
     if rule is None:
-        return {"url": "", "sentence": ""}
+        return {"pk": None, "sentence": ""}
     conditions = list(rule.conditions.all())
     read_what_they_name(conditions)
-    return {"url": _url(rule), "sentence": rule.sentence() if conditions else ""}
-
-
-def _url(thing: Any) -> str:
-    opts = thing._meta
-    return reverse(f"admin:{opts.app_label}_{opts.model_name}_change", args=[thing.pk])
+    return {"pk": rule.pk, "sentence": rule.sentence() if conditions else ""}
