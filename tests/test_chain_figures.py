@@ -3,6 +3,7 @@
 import datetime
 
 import pytest
+from django.utils import timezone
 
 from automation.chains import advancing, entering
 from automation.chains.checking import read_whole
@@ -15,7 +16,7 @@ from automation.rules import definitions
 from tests import shop
 from tests.sequences import OPEN, ORDERED, chain, reminders, transition
 from tests.shop import NOW
-from tests.test_chain_pages import page_of
+from tests.test_chain_pages import items, page_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.sqlite_only]
 
@@ -137,7 +138,7 @@ def halves(**values) -> Chain:
     )
 
 
-def test_of_different_ways_the_figures_say_who_reached_the_goal():
+def test_of_different_ways_the_figures_say_who_reached_the_goal(admin_client):
     carts = [shop.cart() for _number in range(12)]
     of = halves(goal=[ORDERED])
     entering.enter(of, NOW)
@@ -166,6 +167,12 @@ def test_of_different_ways_the_figures_say_who_reached_the_goal():
     assert [way.arrived for way in shown.ways] == [
         f"1 of {some} ({100 // some}%)", f"{all_of_them} of {all_of_them} (100%)", "", "",
     ]  # fmt: skip
+    ChainStep.objects.update(at=timezone.now())
+    assert items(admin_client.get(page_of(of)), "//ul[contains(@class, 'compared')]/li") == [
+        f"Reminder Start → A: 1 of {some} ({100 // some}%)",
+        f"Voucher Start → B: {all_of_them} of {all_of_them} (100%)",
+    ]
+    ChainStep.objects.update(at=NOW)
     assert compared(of, NOW + 40 * DAY) == dict.fromkeys(expected, Share())
 
 

@@ -157,6 +157,11 @@ class Picture:
         """The same for those who cannot see it."""
         return [(box, self.leading_from(box)) for box in self.boxes]
 
+    @property
+    def compared(self) -> list[Way]:
+        """The ways of which it is known how many reached the goal on them."""
+        return [way for way in self.ways if way.arrived]
+
     def leading_from(self, box: Box) -> list[Way]:
         return [way for way in self.ways if way.from_state == box.state]
 
