@@ -12,13 +12,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from automation.chains.chain import Chain, State
-from automation.chains.checking import problems, read_whole, steps_of, warnings
+from automation.chains.checking import problems, read_whole, warnings
 from automation.chains.names import Outcome
 from automation.chains.picture import picture
 from automation.chains.traffic import Traffic, traffic
 from automation.chains.transitions import Transition
 from automation.chains.vanishing import stranded
-from automation.chains.wording import from_label, state_label, wait_label, who_label
+from automation.chains.wording import from_label, limit_label, state_label, wait_label, who_label
 from automation.events.admin import state_badge
 from automation.events.audience import Audience, audiences
 from automation.events.groups import group_pattern
@@ -38,6 +38,12 @@ class Line:
     @property
     def audiences(self) -> list[Audience]:
         return [self.audience] if self.audience is not None else []
+
+    @property
+    def is_unheard(self) -> bool:
+        """Whether it makes events that nothing comes of: nobody who is active hears them."""
+        heard = self.audience
+        return heard is not None and (heard.is_nobody or heard.is_asleep)
 
 
 def facts(chain: Chain, now: datetime.datetime) -> dict[str, Any]:
@@ -63,7 +69,8 @@ def facts(chain: Chain, now: datetime.datetime) -> dict[str, Any]:
         "lines": in_words,
         "entry": rule_facts(chain, "entry"),
         "goal": rule_facts(chain, "goal"),
-        "starts": list(chain.starts.order_by("name")),
+        "limit": limit_label(chain.limit_days),
+        "starts": sorted(chain.starts.all(), key=lambda each: each.name),
         "runs_url": runs_url(chain),
     }
 
@@ -88,7 +95,7 @@ def unheard(found: list[Line]) -> list[str]:
     """Which steps make events that nothing comes of, in words."""
     said = []
     for line in found:
-        if line.audience is not None and (line.audience.is_nobody or line.audience.is_asleep):
+        if line.audience is not None and line.is_unheard:
             why = (
                 _("Nobody listens to these events yet.")
                 if line.audience.is_nobody
@@ -98,14 +105,14 @@ def unheard(found: list[Line]) -> list[str]:
     return said
 
 
-def at_once(chain: Chain, states: Iterable[str]) -> list[tuple[str, Transition]]:
-    """The steps that lead on from ``states`` without a wait, each with its way in words: whoever
-    is put there may take one within a minute."""
-    steps = [step for step in steps_of(chain) if step.wait.is_none]
+def at_once(states: Iterable[str], steps: Iterable[Transition]) -> list[tuple[str, Transition]]:
+    """Those of ``steps`` that lead on from ``states`` without a wait, each with its way in words:
+    whoever is put there may take one within a minute."""
+    quick = [step for step in steps if step.wait.is_none]
     return [
         (f"{state_label(state)} → {state_label(step.to_state)}", step)
         for state in states
-        for step in steps
+        for step in quick
         if step.leads_from(state)
     ]
 
