@@ -15,6 +15,8 @@ from django.utils import timezone
 from automation.chains import advancing
 from automation.chains.admin import run_filters
 from automation.chains.models import ChainRun, ChainStep
+from automation.chains.registry import code_chains
+from automation.chains.wording import state_label
 from automation.demo.models import Cart
 from automation.events.models import EventRecord
 from tests import coded, shop
@@ -85,10 +87,15 @@ def staff(client, *codenames):
 
 def test_the_list_shows_where_each_one_is(admin_client):
     of = reminders(name="Left cart")
-    run = start(of, hours=1)
+    ann = shop.customer(email="ann@example.com", first_name="Ann", last_name="Miller")
+    run = start(of, shop.cart(ann), hours=1)
     found = words(admin_client.get(reverse(LIST)))
-    assert f"Cart {run.row_pk} Left cart state Start since" in found
+    person = "Ann Miller <ann@example.com>"
+    assert f"Cart {run.row_pk} {person} Left cart state Start since" in found
     assert "on the way" in found
+    page = admin_client.get(page_of(run))
+    assert (page.context["title"], page.context["subtitle"]) == (f"Left cart: {run.subject}", None)
+    assert f"About: Cart {run.row_pk} · {person} State:" in words(page)
 
 
 def test_a_list_with_more_runs_asks_no_more(admin_client):
@@ -160,10 +167,30 @@ def test_the_list_is_narrowed_down_by_chain_state_and_outcome(admin_client):
     assert listed(admin_client, outcome="paused") == [paused.pk]
     assert listed(admin_client, outcome="going") == [new.pk, moved.pk, paused.pk, other.pk]
     assert listed(admin_client, chain__id__exact="x") == []
-    response = admin_client.get(reverse(LIST), of_first)
-    states = [spec for spec in response.context["cl"].filter_specs if spec.title == "state"]
-    assert [label for _value, label in states[0].lookup_choices] == [
-        "Start", "REMINDED", "LAST", "End",
+
+
+def test_the_list_offers_the_states_of_the_chain_or_of_all_of_them(admin_client):
+    one = reminders(name="One")
+    chain(("Go", ["NEW"], "LAST", {}), name="Two")
+    start(one)
+
+    def offered(**query) -> list[tuple[str, str]]:
+        response = admin_client.get(reverse(LIST), query)
+        specs = response.context["cl"].filter_specs
+        (states,) = [spec for spec in specs if spec.title == "state"]
+        return states.lookup_choices
+
+    assert offered(chain__id__exact=one.pk) == [
+        ("NEW", "Start"), ("REMINDED", "REMINDED"), ("LAST", "LAST"), ("DONE", "End"),
+    ]  # fmt: skip
+    with coded.registered():
+        assert offered(chain_type="carts") == [
+            (state, state_label(state)) for state in code_chains.get("carts").states
+        ]
+    # The demo has one in code, too.
+    assert offered(state="GONE") == [
+        ("NEW", "Start"), ("REMINDED", "REMINDED (One, abandoned_cart)"),
+        ("LAST", "LAST (One, Two, abandoned_cart)"), ("DONE", "End"), ("GONE", "GONE"),
     ]  # fmt: skip
 
 

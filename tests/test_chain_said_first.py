@@ -323,7 +323,7 @@ def test_a_question_about_one_run_names_it(admin_client):
 def test_the_list_leads_from_what_a_run_is_about_to_the_run(admin_client):
     run = on_the_way(reminders())
     found = admin_client.get(reverse(LIST)).content.decode()
-    assert f'<a href="{page_of(run)}">Cart {run.row_pk}</a>' in found
+    assert f'<a href="{page_of(run)}">Cart {run.row_pk}<br>' in found
 
 
 def test_a_wait_is_told_by_the_clock_of_the_person_if_that_differs(admin_client, settings):

@@ -77,8 +77,9 @@ def test_where_everybody_is_and_which_way_they_came():
     now = NOW + 4 * DAY
     assert in_states(demo) == {"REMINDED": 1, "LAST": 1}
     assert on_their_way([demo, other]) == {demo.pk: 2, other.pk: 0}
+    reminder = demo.transitions.get(name="Reminder")
     assert ways_taken(demo, now) == {
-        ("Reminder", "NEW", "REMINDED"): 3, ("", "REMINDED", "LAST"): 1,
+        (reminder.pk, "Reminder", "NEW"): 3, (None, "", "REMINDED"): 1,
     }  # fmt: skip
     assert ways_taken(demo, now, days=1) == {}
     assert (ended(demo, now), ended(demo, now, days=1)) == ({"cancelled": 1}, {})

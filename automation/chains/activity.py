@@ -2,16 +2,25 @@
 
 import datetime
 from collections.abc import Collection
+from typing import Any, NamedTuple
 
-from django.db.models import Count, Min
+from django.db.models import Count, Min, Q
 
 from automation.chains.chain import Chain
+from automation.chains.names import Outcome
 from automation.chains.runs import ChainRun, ChainStep
 
 DAYS = 30
 
-#: A way that was taken: transition, from, to.
-Taken = tuple[str, str, str]
+
+class Taken(NamedTuple):
+    """A way that was taken: the transition, by its primary key and what it was called then, and
+    what the state was called that it led on from. Of a chain in code, and of whom a person moved,
+    there is no primary key; the latter have no transition either."""
+
+    transition_pk: int | None
+    transition: str
+    from_state: str
 
 
 def in_states(chain: Chain) -> dict[str, int]:
@@ -36,12 +45,26 @@ def next_looks(chains: Collection[Chain]) -> dict[int, datetime.datetime]:
 
 
 def ways_taken(chain: Chain, now: datetime.datetime, days: int = DAYS) -> dict[Taken, int]:
-    """How many took each way in the last ``days`` days, those whom a person moved among them
-    (their transition is empty)."""
+    """How many took each way in the last ``days`` days, those whom a person moved among them."""
+    counted = _ways(chain, now, days).annotate(number=Count("pk"))
+    return {Taken(*way): number for *way, number in counted}
+
+
+def arrived(chain: Chain, now: datetime.datetime, days: int = DAYS) -> dict[Taken, tuple[int, int]]:
+    """How many runs took each way in the last ``days`` days, and how many of these reached the goal
+    afterwards; one query."""
+    has_arrived = Q(run__outcome=Outcome.GOAL)
+    counted = _ways(chain, now, days).annotate(
+        number=Count("run", distinct=True),
+        arrived=Count("run", distinct=True, filter=has_arrived),
+    )
+    return {Taken(*way): (number, those) for *way, number, those in counted}
+
+
+def _ways(chain: Chain, now: datetime.datetime, days: int) -> Any:
     since = now - datetime.timedelta(days=days)
     taken = ChainStep.objects.filter(run__chain=chain, at__gt=since).order_by()
-    counted = taken.values_list("transition", "from_state", "to_state").annotate(n=Count("pk"))
-    return {(name, start, end): number for name, start, end, number in counted}
+    return taken.values_list(*Taken._fields)
 
 
 def ended(chain: Chain, now: datetime.datetime, days: int = DAYS) -> dict[str, int]:

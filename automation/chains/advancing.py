@@ -258,13 +258,14 @@ def write(
     if moved:
         insert_rows(
             ChainStep,
-            ("run_id", "from_state", "to_state", "transition", "event_id"),
+            ("run_id", "from_state", "to_state", "transition", "transition_pk", "event_id"),
             [
                 (
                     each.run.pk,
                     each.run.state,
                     each.state,
                     str(each.transition),
+                    each.transition.pk if each.transition else None,
                     events.get(each.event.key) if each.event else None,
                 )
                 for each in moved

@@ -82,6 +82,8 @@ class Chain(models.Model):
         blank=True,
         help_text=gettext_lazy("Between NEW, where everybody begins, and DONE, the end."),
     )
+    #: What its states are called now, by the names that the histories of runs have.
+    former_states = PlainDataField(default=dict, blank=True, editable=False)
     reentry = models.CharField(
         gettext_lazy("again"),
         max_length=10,

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 from django.db.models import prefetch_related_objects
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from automation.chains.graph import Way, circle_through, loop_without_delay, reachable
 from automation.chains.names import DONE, NAME_LENGTH, NEW
 from automation.chains.oddities import oddities
 from automation.chains.wording import state_label
 from automation.events.groups import group_pattern, overlap
+from automation.rules.fields import Field, Kind
 from automation.rules.forms import read_what_they_name
 from automation.rules.models import BrokenRule, Rule
 from automation.rules.sources import Source
@@ -25,7 +27,17 @@ if TYPE_CHECKING:
 
 #: What templates know of the chain when a step is taken, beside the row.
 CHAIN_SHAPE: dict[str, Any] = {
-    "chain": dict.fromkeys(("name", "state", "from_state", "days_in_state", "days", "step"))
+    "chain": {
+        name: Field(name, label=label, group=gettext_lazy("chain"), kind=kind)
+        for name, label, kind in (
+            ("name", gettext_lazy("name"), Kind.TEXT),
+            ("state", gettext_lazy("the state that the step leads to"), Kind.TEXT),
+            ("from_state", gettext_lazy("the state before"), Kind.TEXT),
+            ("days_in_state", gettext_lazy("days in the state before"), Kind.NUMBER),
+            ("days", gettext_lazy("days since the start"), Kind.NUMBER),
+            ("step", gettext_lazy("number of the step"), Kind.NUMBER),
+        )
+    }
 }
 
 

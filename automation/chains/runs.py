@@ -249,6 +249,8 @@ class ChainStep(models.Model):
     transition = models.CharField(
         gettext_lazy("transition"), max_length=NAME_LENGTH, blank=True, default="", db_default=""
     )
+    #: Of a chain in the admin: the transition that was called so then, also when it is gone.
+    transition_pk = models.BigIntegerField(null=True, editable=False)
     requested_by = models.CharField(
         gettext_lazy("asked for by"), max_length=WHO_LENGTH, blank=True, default="", db_default=""
     )

@@ -3,7 +3,7 @@ long to count is not known (None)."""
 
 import datetime
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -22,28 +22,47 @@ from automation.rules.panel import Narrow
 Answer = TypeVar("Answer")
 
 
+#: A step from one state: the transition's primary key, and the state.
+Way = tuple[int, str]
+
+
+@dataclass(frozen=True)
+class Share:
+    """``arrived`` of ``went``."""
+
+    went: int = 0
+    arrived: int = 0
+
+    def __add__(self, other: "Share") -> "Share":
+        return Share(self.went + other.went, self.arrived + other.arrived)
+
+
 @dataclass(frozen=True)
 class Traffic:
     """``here``: how many are in each state now. ``went``: how many took each step in the last
-    days, by (name of the transition, state it came from); ``ended``: how many came to each
-    outcome then. None: it takes too long to count."""
+    days, by the transition's primary key and the state it came from; ``ended``: how many came to
+    each outcome then. ``compared``: where steps lead on from one state to different ends, how many
+    went and how many of these reached the goal since. None: it takes too long to count."""
 
     here: Counter[str] | None = field(default_factory=Counter)
-    went: Counter[tuple[str, str]] | None = field(default_factory=Counter)
+    went: Counter[Way] | None = field(default_factory=Counter)
     ended: Counter[str] | None = field(default_factory=Counter)
+    compared: dict[Way, Share] | None = field(default_factory=dict)
 
     @property
     def on_their_way(self) -> int | None:
         return None if self.here is None else self.here.total()
 
 
-def traffic(chain: Chain, now: datetime.datetime) -> Traffic:
-    """Three queries, however many runs there are."""
+def traffic(chain: Chain, steps: Sequence[Transition], now: datetime.datetime) -> Traffic:
+    """What there is to say of ``chain``, which has these ``steps``. Three queries, however many
+    runs there are, and one more if there is a goal and somebody can go different ways."""
     ended = _in_time(lambda: activity.ended(chain, now))
     return Traffic(
         here(chain),
-        _in_time(lambda: _went(chain, now)),
+        _in_time(lambda: _went(chain, steps, now)),
         None if ended is None else Counter({n: ended[n] for n in Outcome.values if n in ended}),
+        _in_time(lambda: _compared(chain, steps, now)),
     )
 
 
@@ -90,11 +109,47 @@ def states_before(step: Transition) -> list[str]:
     return [state for state in step.chain.all_states if step.leads_from(state)]
 
 
-def _went(chain: Chain, now: datetime.datetime) -> Counter[tuple[str, str]]:
-    found: Counter[tuple[str, str]] = Counter()
-    for (name, state, _to), number in activity.ways_taken(chain, now).items():
-        found[name, state] += number
+def branches(chain: Chain, steps: Sequence[Transition]) -> list[Way]:
+    """The steps of ``chain`` that lead on from a state that others of ``steps`` lead on from,
+    too."""
+    leading = [[(step.pk, at) for step in steps if step.leads_from(at)] for at in chain.all_states]
+    return [way for ways in leading if len(ways) > 1 for way in ways]
+
+
+def _went(chain: Chain, steps: Sequence[Transition], now: datetime.datetime) -> Counter[Way]:
+    found: Counter[Way] = Counter()
+    for taken, number in activity.ways_taken(chain, now).items():
+        if (way := _as_it_is_now(chain, steps, taken)) is not None:
+            found[way] += number
     return found
+
+
+def _compared(
+    chain: Chain, steps: Sequence[Transition], now: datetime.datetime
+) -> dict[Way, Share]:
+    open_ways = branches(chain, steps)
+    if chain.goal_rule() is None or not open_ways:
+        return {}
+    found = {way: Share() for way in open_ways}
+    for taken, share in activity.arrived(chain, now).items():
+        way = _as_it_is_now(chain, steps, taken)
+        if way in found:
+            found[way] += Share(*share)
+    return found
+
+
+def _as_it_is_now(chain: Chain, steps: Sequence[Transition], taken: activity.Taken) -> Way | None:
+    """The way that ``taken`` is under the names of today: a step that was made anew, by an import
+    for instance, is the one with its name. None if there is no such step any more."""
+    named = (step for step in steps if step.name == taken.transition)
+    same = (step for step in steps if step.pk == taken.transition_pk)
+    step = next(same, None) or next(named, None)
+    if step is None:
+        return None
+    state = taken.from_state
+    if state not in chain.all_states or not step.leads_from(state):
+        state = chain.former_states.get(state, state)
+    return step.pk, state
 
 
 def _in_time(ask: Callable[[], Answer]) -> Answer | None:

@@ -72,6 +72,19 @@ def rename_all(chain: Chain, names: Mapping[str, str]) -> int:
     return count
 
 
+def keep_counting(chain: Chain, names: Mapping[str, str]) -> None:
+    """Let what the histories of runs have under the names of states that ``names`` replaces count
+    for these states on. The histories stay as they are: they may be long."""
+    if not names:
+        return
+    known = {old: names.get(now, now) for old, now in chain.former_states.items()}
+    known |= names
+    chain.former_states = {
+        old: now for old, now in known.items() if old != now and now in chain.states
+    }
+    chain.save(update_fields=["former_states"])
+
+
 def rename_in_steps(chain: Chain, names: Mapping[str, str]) -> list[str]:
     """Let the steps of ``chain`` follow states with another name. Returns the names of those
     steps that do."""

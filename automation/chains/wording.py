@@ -12,6 +12,9 @@ from django.utils.translation import ngettext
 from automation.chains.names import DONE, NEW
 from automation.chains.transitions import Transition
 from automation.chains.waiting import Unit, Wait
+from automation.rules.conditions import spoken
+from automation.rules.models import Rule
+from automation.rules.sources import UnknownField, UnknownSource, sources
 
 #: Waits are compared by when they are over for who enters a state at this moment.
 _SOME_MOMENT, _UTC = datetime.datetime(2024, 1, 1, tzinfo=datetime.UTC), zoneinfo.ZoneInfo("UTC")
@@ -34,6 +37,22 @@ def who_label(transition: Transition, earlier: Iterable[Transition]) -> str:
     if transition.conditions.all():
         return transition.sentence()
     return _("everybody else") if takes_the_rest(transition, earlier) else _("everybody")
+
+
+def if_label(transition: Transition, earlier: Iterable[Transition]) -> str:
+    """Who takes a step, in as few words as a picture has room for: its conditions alone; empty
+    where it is everybody. ``earlier`` as for ``who_label``."""
+    if transition.conditions.all():
+        return _("if %(conditions)s") % {"conditions": conditions_label(transition)}
+    return _("everybody else") if takes_the_rest(transition, earlier) else ""
+
+
+def conditions_label(rule: Rule) -> str:
+    """What ``rule`` asks, without what it is asked of; of a broken one why it cannot be said."""
+    try:
+        return spoken(sources.get(rule.source), list(rule.conditions.all()))
+    except (UnknownSource, UnknownField) as error:
+        return str(error)
 
 
 def takes_the_rest(transition: Transition, earlier: Iterable[Transition]) -> bool:

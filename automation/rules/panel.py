@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.db import models
 from django.db.models import Count, F, Q, QuerySet
 
 from automation.rules.conditions import Asks, Question, combined, prepared
@@ -17,6 +18,7 @@ from automation.rules.counting import Counted, TooSlow, counted_together, in_tim
 from automation.rules.databases import database
 from automation.rules.explaining import shown
 from automation.rules.fields import Kind
+from automation.rules.keys import key_field
 from automation.rules.sources import Source
 
 #: How many of the matching rows are shown.
@@ -57,6 +59,11 @@ class Panel:
     rows: QuerySet[Any]
     labels: list[str] = field(default_factory=list)
     sample: list[SampleRow] = field(default_factory=list)
+
+    @property
+    def is_numbered(self) -> bool:
+        """Whether the primary keys of the rows grow, so that the greatest are the newest."""
+        return isinstance(key_field(self.rows.model), models.IntegerField)
 
     @property
     def has_more(self) -> bool:

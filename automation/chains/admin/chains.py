@@ -19,7 +19,13 @@ from automation.chains.pages import arming
 from automation.chains.pages.changes import pause_changed, to_chain
 from automation.chains.pages.facts import at_once, facts, runs_url
 from automation.chains.traffic import next_looks, on_each
-from automation.chains.vanishing import move_all, rename_all, rename_in_steps, steps_then
+from automation.chains.vanishing import (
+    keep_counting,
+    move_all,
+    rename_all,
+    rename_in_steps,
+    steps_then,
+)
 from automation.chains.wording import state_label
 from automation.events.admin import moment, state_badge
 from automation.rules import bulk
@@ -146,6 +152,7 @@ class ChainAdmin(Importable):
         if steps := rename_in_steps(chain, form.renamed):
             said = gettext("These steps name the state as it is called now: %(steps)s.")
             messages.info(request, said % {"steps": ", ".join(steps)})
+        keep_counting(chain, form.renamed)
         names = {old: new for old, new in form.renamed.items() if form.answers.get(old) == new}
         rename_all(chain, names)
         others = {state: to for state, to in form.answers.items() if state not in names}

@@ -72,27 +72,40 @@ class TypeFilter(admin.SimpleListFilter):
 
 
 class StateFilter(admin.SimpleListFilter):
-    """By the states of the chain that is looked at; of several chains those that each has."""
+    """By the states of the chain that is looked at; of all chains with the names of those that
+    have them."""
 
     title = _("state")
     parameter_name = "state"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         found = _states(request.GET.get(CHAIN, ""), request.GET.get(TYPE, ""))
-        # One that the chain has lost while somebody was in it.
-        names = dict.fromkeys([*found, *filter(None, [self.value()])])
-        return [(name, state_label(name)) for name in names]
+        if self.value():  # one that the chain has lost while somebody was in it
+            found.setdefault(self.value(), [])
+        return [
+            (name, f"{state_label(name)} ({', '.join(chains)})" if chains else state_label(name))
+            for name, chains in found.items()
+        ]
 
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:
         return queryset.filter(state=self.value()) if self.value() else queryset
 
 
-def _states(chain: str, chain_type: str) -> list[str]:
-    if is_number(chain) and (found := Chain.objects.filter(pk=int(chain)).first()):
-        return found.all_states
+def _states(chain: str, chain_type: str) -> dict[str, list[str]]:
+    """The states of the chain that is named, or of all chains with the names of these."""
+    if is_number(chain) and (named := Chain.objects.filter(pk=int(chain)).first()):
+        return {state: [] for state in named.all_states}
     if chain_type in code_chains.names:
-        return code_chains.get(chain_type).states
-    return [NEW, DONE]
+        return {state: [] for state in code_chains.get(chain_type).states}
+    found: dict[str, list[str]] = {NEW: []}
+    for name, states in Chain.objects.values_list("name", "states"):
+        for state in states:
+            found.setdefault(state, []).append(name)
+    for name in code_chains.names:
+        for state in code_chains.get(name).states:
+            if state not in (NEW, DONE):
+                found.setdefault(state, []).append(name)
+    return {**found, DONE: []}
 
 
 class NextLookFilter(admin.SimpleListFilter):

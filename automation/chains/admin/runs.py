@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.admin.views.main import ChangeList
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
 from django.utils import timezone
@@ -13,13 +14,24 @@ from django.utils.translation import gettext_lazy as _
 from automation.chains.admin import run_filters
 from automation.chains.run_pages import asking, looking, starting, taking
 from automation.chains.run_pages.decisions import DECIDE, DECISIONS, open_to
-from automation.chains.run_pages.timeline import about, facts, named, state_of
+from automation.chains.run_pages.subjects import Subject, about, subjects
+from automation.chains.run_pages.timeline import facts, state_of
 from automation.chains.runs import ChainRun
 from automation.chains.wording import state_label
 from automation.events.admin import ReadOnlyAdmin, moment
 from automation.rules.admin import in_words
 from automation.rules.counting import TooSlow
 from automation.rules.views import linked
+
+
+class RunList(ChangeList):
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        runs: list[Any] = list(self.result_list)
+        found = subjects(runs)
+        for run in runs:
+            run.told = found[run.pk]
+        self.result_list = runs
 
 
 @admin.register(ChainRun)
@@ -55,6 +67,9 @@ class ChainRunAdmin(ReadOnlyAdmin):
             return super().get_object(request, object_id, from_field)
         except OverflowError:  # SQLite's numbers end somewhere
             return None
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return RunList
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).select_related("chain").prefetch_related("resources")
@@ -103,6 +118,7 @@ class ChainRunAdmin(ReadOnlyAdmin):
     ) -> Any:
         run = context["original"]
         context |= facts(run, timezone.now())
+        context |= {"title": str(run), "subtitle": None}
         context["may_look"] = looking.may(request) and not run.is_over
         if request.user.has_perm(DECIDE):
             context["decisions"] = open_to(run).items()
@@ -114,8 +130,11 @@ class ChainRunAdmin(ReadOnlyAdmin):
         return moment(run.started_at)
 
     @admin.display(description=_("about"))
-    def subject(self, run: ChainRun) -> str:
-        return named(run)
+    def subject(self, run: Any) -> str:
+        told: Subject = run.told
+        if not told.person:
+            return told.name
+        return format_html('{}<br><span class="quiet">{}</span>', told.name, told.person)
 
     @admin.display(description=_("chain"))
     def on_what(self, run: ChainRun) -> str:
@@ -147,10 +166,11 @@ class ChainRunAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("about"))
     def the_subject(self, run: ChainRun) -> str:
+        said = about(run, subjects([run])[run.pk])
         if run.number == 1:
-            return about(run)
+            return said
         again = gettext("on this chain for the %(number)s. time") % {"number": run.number}
-        return format_html('{} <span class="quiet">{}</span>', about(run), again)
+        return format_html('{} <span class="quiet">{}</span>', said, again)
 
     @admin.display(description=_("state"))
     def state_now(self, run: ChainRun) -> str:

@@ -109,7 +109,7 @@ class RuleOfChainAdmin(RuleAdmin):
         rule = kwargs.get("obj")
         if rule is not None:
             context["chain"] = rule.chain
-            context["title"] = self.title_of(rule)
+            context |= {"title": self.title_of(rule), "subtitle": None}
             context["asks"] = bool(rule.conditions.all())
         return super().render_change_form(request, context, *args, **kwargs)
 

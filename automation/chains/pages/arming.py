@@ -30,7 +30,7 @@ from automation.chains.pages.facts import (
 )
 from automation.chains.prospect import Prospect, prospect
 from automation.chains.runs import ChainRun
-from automation.chains.traffic import traffic
+from automation.chains.traffic import Traffic, here
 from automation.chains.transitions import Entry, Goal
 from automation.chains.vanishing import move_all
 from automation.chains.wording import limit_label
@@ -180,7 +180,7 @@ def _prospect(
         "coming_number": (coming.number if coming is not None else 0) or 0,
         "sample": [linked(row._meta, row.pk, str(row)) for pk in pks if (row := found.get(pk))],
         "waiting": counted(waiting),
-        "on_their_way": on_their_way(chain, traffic(chain, now)),
+        "on_their_way": on_their_way(chain, Traffic(here(chain))),
         "starts": list(chain.starts.all()),
         "at_once": at_once(chain.all_states, [line.step for line in in_words]) if asks else [],
         **at_first,

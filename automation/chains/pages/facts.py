@@ -50,7 +50,7 @@ def facts(chain: Chain, now: datetime.datetime) -> dict[str, Any]:
     """Everything beside the form; the same number of queries for any number of steps and runs.
     What the form was refused with may be on ``chain``: this is about what is saved."""
     chain, steps = read_whole(chain.pk)
-    seen = traffic(chain, now)
+    seen = traffic(chain, steps, now)
     in_words = lines(steps)
     return {
         "chain": chain,
@@ -62,7 +62,7 @@ def facts(chain: Chain, now: datetime.datetime) -> dict[str, Any]:
             _("%(count)d in “%(state)s”") % {"count": count, "state": state}
             for state, count in stranded(chain, found=seen.here).items()
         ],
-        "picture": picture(chain.all_states, steps, seen),
+        "picture": picture(chain, steps, seen),
         "seen": seen,
         "on_their_way": on_their_way(chain, seen),
         "ended": ended(seen),

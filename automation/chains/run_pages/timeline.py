@@ -5,7 +5,6 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.apps import apps
 from django.contrib.admin.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.utils import timezone
@@ -78,23 +77,6 @@ def facts(run: ChainRun, now: datetime.datetime) -> dict[str, Any]:
 
 
 # The list, and what the page begins with ----------------------------------------------------
-
-
-def about(run: ChainRun) -> str:
-    """The row of a run as a link; of a chain in code what it was found by."""
-    if not run.row_model:
-        return named(run)
-    try:
-        opts = apps.get_model(run.row_model)._meta
-    except LookupError:
-        return run.subject
-    return linked(opts, run.row_pk, run.subject)
-
-
-def named(run: ChainRun) -> str:
-    """What a run is about, without a link."""
-    found = [] if run.row_model else [str(resource) for resource in run.resources.all()]
-    return ", ".join(found) or run.subject
 
 
 def state_of(run: ChainRun) -> str:
