@@ -37,7 +37,7 @@ from automation.chains.deciding import DEAD_END, Decision, Plan, decide, standin
 from automation.chains.runs import ChainRun, ChainStep, key_is_taken, who
 from automation.events.inserting import insert_rows, update_rows
 from automation.events.models import EventRecord
-from automation.events.recording import Writer
+from automation.events.recording import Writer, moment
 from automation.rules import plain
 from automation.rules.models import BrokenRule
 
@@ -101,7 +101,9 @@ def work(
     """Advance what is due at ``now`` (aware; None: at each moment as it comes), of ``chains`` or
     all of them, chunk by chunk, until nothing is left or ``seconds`` are over. A chain that fails
     stops no other one. Any number of workers at once share the work. ``on_full`` is called when a
-    whole chunk was there: another worker may help. Raises only when the database is gone."""
+    whole chunk was there: another worker may help. Raises only when the database is gone, and
+    ``ValueError`` for a naive ``now``."""
+    now = now and moment(now)
     end = time.monotonic() + seconds
     found: dict[Chain, Advanced] = {}
     tried: Counter[int] = Counter()
@@ -141,8 +143,9 @@ def advance(
     requested_by: Any = "",
 ) -> Advanced:
     """Look at one chunk of the runs of ``chain`` (or of ``runs``, some of them) that are due at
-    ``now``. Idempotent; safe from any number of processes. A rule that cannot be asked pauses
-    the chain with the reason, and so does what fails again and again."""
+    ``now`` (aware). Idempotent; safe from any number of processes. A rule that cannot be asked
+    pauses the chain with the reason, and so does what fails again and again."""
+    now = moment(now)
     of_chain = (ChainRun.objects.all() if runs is None else runs).filter(chain=chain)
     try:
         claimed = of_chain.claim(now, limit)

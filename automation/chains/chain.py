@@ -205,11 +205,14 @@ class Chain(models.Model):
         return warnings(self)
 
     def arm(self, now: datetime.datetime) -> None:
-        """From now on rows come in and go on; who was on the way goes on from where they are, and
-        is looked at anew: meanwhile a step may have become another one. Raises
+        """From ``now`` (aware) on rows come in and go on; who was on the way goes on from where
+        they are, and is looked at anew: meanwhile a step may have become another one. Raises
         ``ValidationError`` with everything that is wrong with it."""
-        self.full_clean()
         from automation.chains.vanishing import stranded
+        from automation.events.recording import moment
+
+        now = moment(now)
+        self.full_clean()
 
         wrong = self.problems()
         if not wrong and (lost := stranded(self)):

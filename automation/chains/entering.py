@@ -22,6 +22,7 @@ from automation.chains.names import NEW
 from automation.chains.runs import ChainRun, who
 from automation.events.inserting import insert_rows
 from automation.events.models import EventRecord
+from automation.events.recording import moment
 from automation.rules import conf
 from automation.rules.keys import key_expression, key_field, key_text
 from automation.rules.models import BrokenRule
@@ -52,8 +53,9 @@ def enter(chain: Chain, now: datetime.datetime) -> Entered | None:
 
     Idempotent; set-based, chunk by chunk, each only while the chain is armed. None if another
     worker is at it, or the chain is not armed. A rule that cannot be asked pauses the chain with
-    the reason.
+    the reason. Raises ``ValueError`` for a naive ``now``.
     """
+    now = moment(now)
     if not chain.claim_entry():
         return None
     found = Entered()
@@ -192,8 +194,9 @@ def start(
     requested_by: Any = "",
     event: EventRecord | None = None,
 ) -> ChainRun:
-    """Let one row (or what its primary key is) come in. Raises ``NotArmed``, ``NotStarted``.
-    With ``event`` it is idempotent: an event lets a row in once."""
+    """Let one row (or what its primary key is) come in at ``now`` (aware). Raises ``NotArmed``,
+    ``NotStarted``. With ``event`` it is idempotent: an event lets a row in once."""
+    now = moment(now)
     source = chain.source_or_error()
     pk = _primary_key(source, row)
     if event is not None and (made := _started_by(chain, event)):

@@ -201,8 +201,9 @@ class ChainRun(models.Model):
         history. ``dry_run`` writes and calls nothing, and says what would happen. ``force`` does it
         although it is not due. ``now`` (aware; the clock's if None) is the moment that counts.
 
-        Raises ``NotDue``, ``Locked``, ``Disabled``, ``UnknownChain``, ``UnknownState``, and what
-        the chain's own code raises; nothing has changed then.
+        Raises ``NotDue``, ``Locked``, ``Disabled``, ``UnknownChain``, ``UnknownState``,
+        ``ChainError`` if a callback executes its own run, and what the chain's own code raises;
+        nothing has changed then.
         """
         from automation.chains.executing import Wanted, execute
 
