@@ -7,16 +7,18 @@ so whatever runs at once, nobody comes in twice at a time.
 import datetime
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.db import connections, models, router, transaction
-from django.db.models import Exists, F, Max, OuterRef, Q, QuerySet, Subquery
+from django.db import models, router, transaction
+from django.db.models import F, Max, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.utils.translation import gettext as _
 
 from automation.chains.advancing import note_failure
 from automation.chains.chain import Chain, Reentry, State
+from automation.chains.claiming import CHUNK
 from automation.chains.deciding import Plan
 from automation.chains.names import NEW
 from automation.chains.runs import ChainRun, who
@@ -173,14 +175,14 @@ def _note_who_left(chain: Chain, now: datetime.datetime) -> None:
     entry = chain.entry_rule()
     if entry is None:
         return
-    matching = entry.rows(now).annotate(_key=key_expression(entry.source_or_error().model))
-    here = ChainRun.objects.filter(chain=chain, has_left=False)
-    if connections[ChainRun.objects.db].vendor == "postgresql":
-        # A list of keys would be read through for each run.
-        left = here.filter(~Exists(matching.filter(_key=OuterRef("subject_key"))))
-    else:
-        left = here.exclude(subject_key__in=matching.values("_key"))
-    here.change({"has_left": True}, left.values_list("pk", flat=True))
+    matching = entry.rows(now).order_by()
+    keys = matching.annotate(_key=key_expression(entry.source_or_error().model))
+    here = ChainRun.objects.filter(chain=chain, has_left=False).order_by()
+    # EXCEPT sorts or hashes both sides, whatever PostgreSQL knows of them. Of NOT EXISTS and NOT IN
+    # it reads through all rows for each run when it takes them for few.
+    left = iter(here.values_list("subject_key").difference(keys.values_list("_key")))
+    while some := [key for (key,) in islice(left, CHUNK)]:
+        here.filter(subject_key__in=some).change({"has_left": True})
 
 
 # One row ----------------------------------------------------------------------------------
