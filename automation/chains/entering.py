@@ -16,10 +16,10 @@ from django.db.models import F, Max, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.utils.translation import gettext as _
 
-from automation.chains.advancing import note_failure
 from automation.chains.chain import Chain, Reentry, State
 from automation.chains.claiming import CHUNK
 from automation.chains.deciding import Plan
+from automation.chains.failing import note_failure, note_success
 from automation.chains.names import NEW
 from automation.chains.runs import ChainRun, who
 from automation.events.inserting import insert_rows
@@ -68,7 +68,9 @@ def enter(chain: Chain, now: datetime.datetime) -> Entered | None:
         found.error = str(error)
         chain.stop(found.error)
     except Exception as error:
-        found.error = note_failure(chain, error)
+        found.error = note_failure(chain, error, "entry_failures")
+    else:
+        note_success(chain, "entry_failures")
     finally:
         chain.finish_entry(now)
     return found
