@@ -8,10 +8,10 @@ from django.core.exceptions import ValidationError
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from automation.chains import advancing, claiming, entering
+from automation.chains import advancing, claiming, entering, taking
 from automation.chains.deciding import Decision
 from automation.chains.models import Chain, ChainRun, ChainStep, Transition
-from automation.demo.models import Cart, Order
+from automation.demo.models import Cart, Customer, Order
 from automation.events.models import EventRecord
 from automation.rules.models import Condition
 from tests import shop
@@ -154,6 +154,34 @@ def test_who_is_on_the_way_for_too_long_leaves_at_the_end_of_the_last_day():
     assert the_run().ended_at is None
     go(of, limit)
     assert (the_run().outcome, the_run().ended_at) == ("limit", limit)
+
+
+@pytest.mark.parametrize("group", ["", "first"])
+@pytest.mark.parametrize("by_hand", [False, True])
+def test_who_moves_waits_by_the_clock_of_the_new_place_from_the_next_state_on(group, by_hand):
+    cart = shop.cart(shop.customer(time_zone="Europe/Zurich"))
+    of = chain(
+        ("First", ["NEW"], "A", {"days": 1, "group": group}),
+        ("Second", ["A"], "DONE", {"days": 1, "wait_time": datetime.time(9)}),
+        entry=[OPEN],
+    )
+    go(of)
+    Customer.objects.filter(pk=cart.customer_id).update(time_zone="America/New_York")
+    go(of, NOW + DAY - MINUTE)
+    assert (the_run().time_zone, the_run().next_update) == ("Europe/Zurich", NOW + DAY)
+    if by_hand:
+        taking.take(the_run(), of.transitions.in_order()[0], NOW + DAY, requested_by="ann")
+    else:
+        go(of, NOW + DAY)
+    new_york = zoneinfo.ZoneInfo("America/New_York")
+    entered = (NOW + DAY).astimezone(new_york)
+    nine = datetime.datetime.combine(entered + DAY, datetime.time(9), new_york)
+    assert entered.time() <= datetime.time(9)
+    assert (the_run().state, the_run().time_zone) == ("A", "America/New_York")
+    assert the_run().next_update == nine
+    Customer.objects.update(time_zone="")
+    go(of, nine)
+    assert (the_run().outcome, the_run().time_zone) == ("done", "America/New_York")
 
 
 def test_a_run_whose_row_is_gone_ends():

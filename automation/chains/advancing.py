@@ -356,7 +356,7 @@ def _write_runs(
 
 
 _COLUMNS = (
-    "state", "entered_at", "steps", "next_update", "ended_at", "outcome", "problems",
+    "state", "entered_at", "steps", "time_zone", "next_update", "ended_at", "outcome", "problems",
 )  # fmt: skip
 
 
@@ -368,6 +368,7 @@ def _values(now: datetime.datetime) -> Callable[[Decision], tuple[Any, ...]]:
             decision.state,
             now if moves else run.entered_at,
             run.steps + moves,
+            decision.time_zone,
             decision.next_update,
             now if decision.outcome else None,
             str(decision.outcome),

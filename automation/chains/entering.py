@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 
 from automation.chains.chain import Chain, Reentry, State
 from automation.chains.claiming import CHUNK
-from automation.chains.deciding import Plan
+from automation.chains.deciding import Plan, zone_name
 from automation.chains.failing import note_failure, note_success
 from automation.chains.names import NEW
 from automation.chains.runs import ChainRun, who
@@ -150,7 +150,7 @@ def _insert(
     looks: dict[str, datetime.datetime] = {}
     rows = []
     for pk, zone, last in found:
-        zone = str(zone or "")[:50]
+        zone = zone_name(zone)
         if zone not in looks:
             looks[zone] = plan.first_look(NEW, now, now, zone)
         key = key_text(pk)

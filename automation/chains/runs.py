@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 #: So much of who asked for something is kept.
 WHO_LENGTH = 255
+ZONE_LENGTH = 50
 
 
 class ChainRun(models.Model):
@@ -52,7 +53,7 @@ class ChainRun(models.Model):
         gettext_lazy("primary key"), max_length=255, blank=True, default="", db_default=""
     )
     time_zone = models.CharField(
-        gettext_lazy("time zone"), max_length=50, blank=True, default="", db_default=""
+        gettext_lazy("time zone"), max_length=ZONE_LENGTH, blank=True, default="", db_default=""
     )
     state = models.CharField(
         gettext_lazy("state"), max_length=NAME_LENGTH, default=NEW, db_default=NEW
