@@ -45,6 +45,10 @@ class GeneratorProducer(Producer):
 
     generator: Generator
 
+    @property
+    def source(self) -> str:
+        return self.generator.source
+
     def sample(self, now: datetime.datetime, count: int, search: str = "") -> list[Event]:
         rows = self.generator.rows(now)
         asked = [self._numbered(search), self._addressed(search)] if search else [Q()]

@@ -75,6 +75,7 @@ class Message(Delivery):
     ACTION_COLUMNS: ClassVar[Sequence[str]] = ("mail_id",)
     CONSTANTS: ClassVar[dict[str, Any]] = {"subject": "", "html": "", "text": ""}
     ANEW: ClassVar[dict[str, Any]] = {"in_doubt_since": None, "slot_at": None}
+    MUST_BE_WANTED: ClassVar[bool] = True
 
     mail = models.ForeignKey(
         Mail, models.PROTECT, related_name="messages", verbose_name=gettext_lazy("mail")

@@ -31,6 +31,34 @@ def change_entry(client, chain):
     client.post(page_of(chain.entry), {**sent, "_continue": "1"})
 
 
+def rename_a_step(client, chain):
+    change_step(client, chain, name="First reminder")
+
+
+def change_the_event_of_a_step(client, chain):
+    change_step(client, chain, group_template="another_reminder")
+
+
+def rename_and_change_a_step(client, chain):
+    change_step(client, chain, name="First reminder", wait_number="9")
+
+
+def change_step(client, chain, **values):
+    step = chain.transitions.get(name="Reminder")
+    sent = forms.filled(client, page_of(step), "transition", **values)
+    client.post(page_of(step), {**sent, "from_states": "NEW", "_continue": "1"})
+    step.refresh_from_db()
+    assert {name: str(getattr(step, name)) for name in values} == values
+
+
+def rewrite_a_mail(client, chain):
+    mail = shop.mail(group="cart_reminder")
+    sent = forms.filled(client, page_of(mail), "mail", subject="Still there?")
+    client.post(page_of(mail), {**sent, "_continue": "1"})
+    mail.refresh_from_db()
+    assert mail.subject == "Still there?"
+
+
 def remove_a_step(client, chain):
     client.post(page_of(chain.transitions.get(name="Enough"), "delete"), {"post": "yes"})
 
@@ -64,6 +92,10 @@ def change(**values):
         (change_entry, "paused"),
         (remove_a_step, "paused"),
         (move_a_step, "paused"),
+        (change_the_event_of_a_step, "paused"),
+        (rename_and_change_a_step, "paused"),
+        (rename_a_step, "armed"),
+        (rewrite_a_mail, "armed"),
         (add_a_step, "paused"),
         (change(limit_days="9"), "paused"),
         (change(states="REMINDED\nLAST\nMORE"), "paused"),

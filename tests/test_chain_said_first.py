@@ -73,6 +73,43 @@ def test_a_state_that_goes_says_which_steps_follow_at_once(admin_client):
     assert items(found, "//ul[contains(@class, 'at-once')]/li") == told
 
 
+def test_steps_into_the_state_that_goes_do_not_follow(admin_client):
+    of = greeting(armed=False)
+    transition(of, "Straight", ["NEW"], "REMINDED", position=9)
+    transition(of, "Anywhere", [], "REMINDED", when=[TWO_PAID], position=10)
+    of.arm(shop.NOW)
+    on_the_way(of, state="REMINDED")
+    found = saved(admin_client, of, states="GREETED")
+    assert items(found, "//ul[contains(@class, 'at-once')]/li") == [
+        "Start → GREETED: Greet greeting"
+    ]
+
+
+def test_steps_that_follow_a_state_with_another_name_are_said_with_that(admin_client):
+    of = greeting(armed=False)
+    transition(of, "Straight", ["REMINDED"], "GREETED", when=[TWO_PAID], position=9)
+    of.arm(shop.NOW)
+    on_the_way(of, state="REMINDED")
+    found = saved(admin_client, of, states="GREETED\nASKED")
+    assert items(found, "//ul[contains(@class, 'at-once')]/li") == [
+        "Start → GREETED: Greet greeting", "ASKED → GREETED: Straight",
+    ]  # fmt: skip
+    kept = of.transitions.values_list("name", "from_states", "to_state")
+    assert ("Straight", ["REMINDED"], "GREETED") in list(kept)
+
+
+def test_the_picture_stays_in_view_where_it_is_asked_who_goes_where(admin_client):
+    of = greeting()
+    on_the_way(of, state="REMINDED")
+    found = saved(admin_client, of, states="GREETED")
+    boxes = "//fieldset[@id='where-to']//figure//*[local-name()='g'][contains(@class, 'box')]"
+    assert items(found, f"{boxes}/*[local-name()='title']") == [
+        "Start", "GREETED", "REMINDED", "End",
+    ]  # fmt: skip
+    shown = items(saved(admin_client, of, states="A\nA"), "//fieldset[@id='where-to']")
+    assert len(shown) == 1
+
+
 # A state with another name ----------------------------------------------------------------------
 
 
@@ -180,7 +217,10 @@ def test_what_comes_in_one_file_is_shown_in_words(admin_client):
 def test_a_change_of_the_steps_says_that_it_pauses(admin_client):
     of = reminders()
     on_the_way(of)
-    said = ["A change of the steps pauses the chain, until it is armed again. 1 is on the way."]
+    said = [
+        "A change of the steps pauses the chain, until it is armed again; another name does not. "
+        "1 is on the way."
+    ]
     assert items(admin_client.get(page_of(of)), "//p[@class='pauses']") == said
     of.pause()
     assert items(admin_client.get(page_of(of)), "//p[@class='pauses']") == []

@@ -224,7 +224,9 @@ def test_who_has_arrived_is_told_before_a_step_is_taken(admin_client):
     Cart.objects.update(status=Cart.Status.ORDERED)
     asked = admin_client.get(take_page(run, "Voucher"))
     assert items(asked, "//p[@class='errornote']") == [
-        "If it were looked at now: It would end: goal reached."
+        "If it were looked at now: It would end: goal reached.",
+        "The goal is reached already: mails about this step will be cancelled. “Send all the same” "
+        "on the page of such a message sends it.",
     ]
 
 

@@ -1,6 +1,7 @@
 """How long a transition waits, also when the clocks change."""
 
 import datetime
+import itertools
 import zoneinfo
 
 import pytest
@@ -10,7 +11,7 @@ from automation.chains.waiting import Unit, Wait
 pytestmark = pytest.mark.sqlite_only
 
 ZURICH, NEW_YORK = zoneinfo.ZoneInfo("Europe/Zurich"), zoneinfo.ZoneInfo("America/New_York")
-KATHMANDU = zoneinfo.ZoneInfo("Asia/Kathmandu")
+KATHMANDU, APIA = zoneinfo.ZoneInfo("Asia/Kathmandu"), zoneinfo.ZoneInfo("Pacific/Apia")
 NINE = datetime.time(9)
 MONDAY, SUNDAY = 0, 6
 
@@ -114,3 +115,61 @@ def test_a_wait_is_never_over_before_it_began_and_takes_time_if_it_says_so(
         ended = wait.over(moment, ZURICH)
         assert ended == moment if wait.is_none else ended > moment
         moment += datetime.timedelta(hours=7)
+
+
+# Which of two waits is over first ---------------------------------------------------------------
+
+WAITS = [
+    Wait(number, unit, weekday, time)
+    for number, unit in [
+        (0, Unit.DAYS), (90, Unit.MINUTES), (1, Unit.HOURS), (26, Unit.HOURS), (1, Unit.DAYS),
+        (2, Unit.DAYS), (7, Unit.DAYS), (1, Unit.WEEKS),
+    ]
+    for weekday in (None, MONDAY, SUNDAY)
+    for time in (None, datetime.time(2, 30), NINE)
+]  # fmt: skip
+
+
+def moments(zone: zoneinfo.ZoneInfo, first_day: str) -> list[datetime.datetime]:
+    """Moments of the days around one on which the clocks change."""
+    began = local(first_day, zone)
+    hours = (0, 5, 9, 23, 25, 33, 47, 49.5, 50, 50.5, 57, 72, 95)
+    return [began.astimezone(datetime.UTC) + datetime.timedelta(hours=hour) for hour in hours]
+
+
+@pytest.mark.parametrize(
+    ("zone", "first_day"),
+    [(ZURICH, "2026-03-27"), (ZURICH, "2026-10-23"), (APIA, "2011-12-28")],  # it had no 30th there
+)
+def test_what_ends_no_later_never_does_when_the_clocks_change(zone, first_day):
+    entered = moments(zone, first_day)
+    ends = {wait: [wait.over(moment, zone) for moment in entered] for wait in WAITS}
+    pairs = [pair for pair in itertools.permutations(WAITS, 2) if pair[0].ends_no_later(pair[1])]
+    late = [
+        (one, other)
+        for one, other in pairs
+        if any(mine > its for mine, its in zip(ends[one], ends[other], strict=True))
+    ]
+    assert late == []
+    assert len(pairs) > 400
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "known"),
+    [
+        (Wait(), Wait(time=NINE), True),
+        (Wait(2), Wait(2), True),
+        (Wait(3), Wait(2), False),
+        (Wait(7), Wait(1, Unit.WEEKS), True),
+        (Wait(60, Unit.MINUTES), Wait(1, Unit.HOURS), True),
+        (Wait(24, Unit.HOURS), Wait(1), False),
+        (Wait(24, Unit.HOURS), Wait(2), True),
+        (Wait(2), Wait(2, time=NINE), True),
+        (Wait(2, time=NINE), Wait(3), False),
+        (Wait(time=NINE), Wait(1, time=NINE), True),
+        (Wait(weekday=MONDAY), Wait(1, Unit.HOURS, weekday=MONDAY), False),
+        (Wait(1, weekday=MONDAY), Wait(2, weekday=MONDAY), True),
+    ],
+)
+def test_which_of_two_waits_ends_no_later_is_known_or_not(one: Wait, other: Wait, known: bool):
+    assert one.ends_no_later(other) is known

@@ -44,7 +44,7 @@ from mails.checks import check_accounts, check_backends, check_message_ids, chec
 from tests.observed import registries
 
 ROOT = Path(__file__).resolve().parent.parent
-ID = re.compile(r"\b(?:automation_rules|automation_events|generators|mails)\.[EW]\d{3}\b")
+ID = re.compile(r"\b(?:automation_(?:rules|events|chains)|generators|mails)\.[EW]\d{3}\b")
 
 pytestmark = pytest.mark.sqlite_only
 
@@ -417,6 +417,7 @@ def test_an_account_that_sends_nothing_is_told_before_a_deployment(settings: Any
 LABELS = {
     "automation/rules": "automation_rules",
     "automation/events": "automation_events",
+    "automation/chains": "automation_chains",
     "generators": "generators",
     "mails": "mails",
 }

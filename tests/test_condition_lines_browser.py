@@ -128,6 +128,24 @@ def test_what_is_no_field_is_found_by_its_question(superuser_page: Page) -> None
     assert offered(superuser_page) == ["events so far"]
 
 
+@pytest.mark.parametrize(
+    ("typed", "first"),
+    [
+        ("bought", "number of paid orders before"),
+        ("percent", "random share"),
+        ("half", "random share"),
+        ("A/B", "random share"),
+        ("ab test", "random share"),
+        ("share", "random share"),
+        ("random", "random share"),
+    ],
+)
+def test_a_field_is_found_by_further_words(superuser_page: Page, typed: str, first: str) -> None:
+    open_form(superuser_page, empty())
+    field_of(line(superuser_page, 0)).fill(typed)
+    assert offered(superuser_page)[0] == first
+
+
 def test_nothing_found_is_said_and_what_was_chosen_stays(superuser_page: Page) -> None:
     page = superuser_page
     open_form(page, shop.generator())

@@ -4,12 +4,14 @@ from decimal import Decimal
 
 import pytest
 from django.apps import apps
+from django.db.models import Count
 from django.utils import translation
 
 from automation.demo.models import Customer
 from automation.rules import dates
 from automation.rules.comparisons import read_number
 from automation.rules.conditions import INPUTS
+from automation.rules.fields import Field
 from automation.rules.models import Segment
 from automation.rules.offers import Offer
 from automation.rules.sources import RelatedList, Source, sources
@@ -51,6 +53,29 @@ def test_only_related_rows_with_a_date_are_limited_to_a_time(dated_by, offered):
     with sources.registered(Source(Customer, fields=["email"], lists={"orders": orders})):
         subjects = Offer.of(sources.get("demo.customer")).for_script()["subjects"]
     assert subjects["orders:count"]["within"] is offered
+
+
+def test_further_words_come_along_from_fields_lists_and_annotations():
+    total = Field("total", keywords="revenue")
+    source = Source(
+        Customer,
+        fields=["email", Field("country", keywords="nation")],
+        lists={"orders": RelatedList("orders", [total], keywords="bought")},
+        annotations={"carts_made": (Count("carts"), "carts", "basket"), "plain": Count("orders")},
+    )
+    with sources.registered(source):
+        subjects = Offer.of(source).for_script()["subjects"]
+    said = {path: subject["keywords"] for path, subject in subjects.items() if subject["keywords"]}
+    assert said.pop("split")
+    assert said == {
+        "country": "nation",
+        "carts_made": "basket",
+        "orders:count": "bought",
+        **{
+            f"orders:{name}:total": "bought revenue"
+            for name in ("sum", "smallest", "largest", "average")
+        },
+    }
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,10 @@ class ChainsConfig(AppConfig):
             metrics,
         )
         from automation.chains.defined import register_kinds
+        from automation.chains.overtaken import overtaken
         from automation.chains.producing import producers
         from automation.chains.tasks import ring_for_chains, ring_for_code, row_saved
+        from automation.events import wanted
         from automation.events.groups import register_provider
         from automation.events.schedule import tick_signal
 
@@ -28,6 +30,7 @@ class ChainsConfig(AppConfig):
         metrics.register()
         register_kinds()
         register_provider(producers)
+        wanted.register(overtaken)
         tick_signal.connect(ring_for_chains, dispatch_uid="automation_chains.due")
         tick_signal.connect(ring_for_code, dispatch_uid="automation_chains.code")
         post_save.connect(row_saved, dispatch_uid="automation_chains.row_saved")

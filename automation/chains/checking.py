@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 
 from automation.chains.graph import Way, circle_through, loop_without_delay, reachable
 from automation.chains.names import DONE, NAME_LENGTH, NEW
+from automation.chains.oddities import oddities
 from automation.chains.wording import state_label
 from automation.events.groups import group_pattern, overlap
 from automation.rules.forms import read_what_they_name
@@ -116,8 +117,8 @@ def steps_of(chain: "Chain") -> list["Transition"]:
 
 
 def read_whole(pk: int) -> tuple["Chain", list["Transition"]]:
-    """The chain with this primary key, as it is saved, with all its rules, and its transitions in
-    order: with the same few queries for any number of rules."""
+    """The chain with this primary key, as it is saved, with all its rules and what starts it, and
+    its transitions in order: with the same few queries for any number of rules."""
     from automation.chains.chain import Chain
 
     chain = Chain.objects.select_related("entry", "goal").get(pk=pk)
@@ -127,6 +128,7 @@ def read_whole(pk: int) -> tuple["Chain", list["Transition"]]:
     own: list[Any] = [getattr(chain, "entry", None), getattr(chain, "goal", None)]
     rules = [*steps, *(rule for rule in own if rule is not None)]
     prefetch_related_objects(rules, "conditions")
+    prefetch_related_objects([chain], "starts")
     read_what_they_name(line for rule in rules for line in rule.conditions.all())
     return chain, steps
 
@@ -234,7 +236,7 @@ def warnings(chain: "Chain", steps: Sequence["Transition"] | None = None) -> lis
             _("Nobody comes in by themselves: give the entry a condition, or start the chain on "
               "an event.")
         )  # fmt: skip
-    found += _never_taken(chain.all_states, transitions)
+    found += oddities(chain, transitions)
     return [*found, *_round_others(chain), *_heard_twice(chain, transitions)]
 
 
@@ -284,16 +286,3 @@ def _may_stay(
                 "Whoever is in “%(state)s” and matches none of the steps that lead on from it "
                 "stays there: every one of them has conditions, and there is no limit."
             ) % {"state": state_label(state)}
-
-
-def _never_taken(states: Sequence[str], transitions: Sequence["Transition"]) -> Iterator[str]:
-    """Transitions behind one that everybody takes at once."""
-    always: dict[str, Any] = {}
-    conditional = {rule.pk for rule in transitions if rule.conditions.all()}
-    for transition in transitions:
-        leading = [state for state in states if transition.leads_from(state)]
-        if leading and all(state in always for state in leading):
-            said = _("%(name)s is never taken: %(other)s comes first, for everybody and at once.")
-            yield said % {"name": transition, "other": always[leading[0]]}
-        if transition.wait.is_none and transition.pk not in conditional:
-            always = {**dict.fromkeys(leading, transition), **always}

@@ -80,7 +80,8 @@ class ChainForm(SourceForm):
 
     @property
     def renamed(self) -> dict[str, str]:
-        return renamed(self.before, self.instance.states)
+        """States with another name, as they were called and as they are called now."""
+        return renamed(self.before, self.after)
 
     def questions(self) -> list[Any]:
         """The fields that ask where those go who are in states that are no more."""

@@ -85,6 +85,10 @@ class TransitionProducer(Producer):
 
     transition: Transition
 
+    @property
+    def source(self) -> str:
+        return self.transition.source
+
     def rows(self, now: datetime.datetime) -> QuerySet[Any]:
         """The rows that match it; of a step from the start those that come in, or are there."""
         narrow, rows = those_at_the_start(self.transition, now), self.transition.rows(now)

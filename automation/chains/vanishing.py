@@ -9,9 +9,11 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from automation.chains.chain import Chain
+from automation.chains.checking import steps_of
 from automation.chains.names import DONE, NEW
 from automation.chains.runs import ChainRun
 from automation.chains.traffic import here
+from automation.chains.transitions import Transition
 from automation.rules.databases import database
 
 #: The answer for who is not to go anywhere.
@@ -75,10 +77,24 @@ def rename_in_steps(chain: Chain, names: Mapping[str, str]) -> list[str]:
     steps that do."""
     changed = []
     for step in chain.transitions.all() if names else ():
-        leads_to = names.get(step.to_state, step.to_state)
-        comes_from = [names.get(state, state) for state in step.from_states]
-        if (leads_to, comes_from) != (step.to_state, step.from_states):
-            step.to_state, step.from_states = leads_to, comes_from
+        if _follow(step, names):
             step.save(update_fields=["to_state", "from_states"])
             changed.append(str(step))
     return changed
+
+
+def steps_then(chain: Chain, states: Iterable[str], names: Mapping[str, str]) -> list[Transition]:
+    """The steps of ``chain`` as they lead when these are its ``states`` (NEW and DONE among them)
+    and follow those with another name, unsaved; without those into a state that is no more."""
+    steps, known = steps_of(chain), set(states)
+    for step in steps:
+        _follow(step, names)
+    return [step for step in steps if step.to_state in known]
+
+
+def _follow(step: Transition, names: Mapping[str, str]) -> bool:
+    """Let ``step`` name states as they are called now, without saving. Whether that changes it."""
+    before = (step.to_state, step.from_states)
+    step.to_state = names.get(step.to_state, step.to_state)
+    step.from_states = [names.get(state, state) for state in step.from_states]
+    return before != (step.to_state, step.from_states)

@@ -39,6 +39,30 @@ class Wait:
         """Whether it does not take any time."""
         return not self.number and self.weekday is None and self.time is None
 
+    @property
+    def is_by_clock(self) -> bool:
+        """Whether its units are as long as they are, and not days on the wall."""
+        return self.unit in (Unit.MINUTES, Unit.HOURS)
+
+    @property
+    def span(self) -> datetime.timedelta:
+        """What its units are together, with days of 24 hours."""
+        return datetime.timedelta(**{str(self.unit.value): self.number})
+
+    def ends_no_later(self, other: "Wait") -> bool:
+        """Whether it is certainly over when ``other`` is, for whoever entered the state at
+        whatever moment, by whatever clock."""
+        if self.is_none or self == other:
+            return True
+        until = (self.weekday, self.time)
+        if until not in ((None, None), (other.weekday, other.time)):
+            return False
+        if not self.number:  # "until Monday" is next week's on a Monday: an hour later it is not
+            return self.time is not None
+        # Clocks that change make a day on the wall as much longer or shorter, at most.
+        apart = datetime.timedelta() if self.is_by_clock == other.is_by_clock else _DAY
+        return self.span + apart <= other.span
+
     def over(self, entered: datetime.datetime, zone: zoneinfo.ZoneInfo) -> datetime.datetime:
         """The moment (UTC) at which it is over for who entered the state at ``entered`` (aware),
         by the clock of ``zone``. Never earlier than ``entered``; a wait that is only "until …"

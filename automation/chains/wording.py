@@ -62,6 +62,15 @@ def wait_label(wait: Wait) -> str:
     return _("after %(span)s, then until %(moment)s") % {"span": waited, "moment": until}
 
 
+def limit_label(days: int | None) -> str:
+    """How long somebody is on the way at most; empty if there is no limit."""
+    if not days:
+        return ""
+    return ngettext(
+        "Ends after %(count)d day at the latest.", "Ends after %(count)d days at the latest.", days
+    ) % {"count": days}
+
+
 def _span(number: int, unit: str) -> str:
     said = {
         Unit.MINUTES: ngettext("%(number)d minute", "%(number)d minutes", number),

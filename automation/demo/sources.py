@@ -9,6 +9,10 @@ from automation.rules import Field, RelatedList, Source, sources
 PERSON = ["first_name", "last_name", "email", "language", "country", "birthday", "newsletter"]
 
 
+#: Words for paid orders that are not their names.
+BOUGHT = _("bought purchase purchases purchased")
+
+
 def paid(path: str) -> Q:
     """Orders at the end of ``path`` that were paid."""
     return Q(**{f"{path}__status__in": [Order.Status.PAID, Order.Status.SHIPPED]})
@@ -31,6 +35,7 @@ sources.register(
             "paid_orders": (
                 Count("orders", filter=paid("orders")),
                 _("number of paid orders"),
+                BOUGHT,
             ),
             "last_order_at": (Max("orders__created_at"), _("last order")),
         },
@@ -60,6 +65,7 @@ sources.register(
             "paid_orders": (
                 Count("customer__orders", filter=paid("customer__orders")),
                 _("number of paid orders before"),
+                BOUGHT,
             ),
         },
         recipient="customer__email",

@@ -1,10 +1,13 @@
 """Rows that this worker takes, and no other at the same time."""
 
+import datetime
 from collections.abc import Callable
 from typing import TypeVar
 
 from django.db import connections
 from django.db.models import Model, QuerySet
+
+from automation.rules import conf
 
 ModelType = TypeVar("ModelType", bound=Model)
 
@@ -31,3 +34,14 @@ def locked(due: QuerySet[ModelType], most: Callable[[int], int]) -> list[int]:
     if deaths is None:
         return []
     return list(free.filter(deaths=deaths).values_list("pk", flat=True)[: most(deaths)])
+
+
+def claim_size(deaths: int, limit: int | None = None) -> int:
+    """How many deliveries are claimed at a time that workers died of ``deaths`` times."""
+    size = conf.get().DELIVERY_BATCH // 10**deaths
+    return max(min(size, limit or size), 1)
+
+
+def lease(now: datetime.datetime) -> datetime.datetime:
+    """When a claim of ``now`` is over unless it is renewed."""
+    return now + datetime.timedelta(seconds=conf.get().DELIVERY_LEASE)

@@ -2,6 +2,9 @@
 
 import datetime
 import re
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -19,6 +22,9 @@ from automation.rules.keys import key_expression
 from automation.rules.related_conditions import SEGMENTS_AND_HISTORY
 from automation.rules.rule import Condition
 from automation.rules.sources import Source, UnknownField
+
+# Events that have not happened, for the rules that are being compiled.
+_left_out: ContextVar[Collection[int]] = ContextVar("left_out", default=())
 
 _VALUE = re.compile(r"(?P<group>\S+)(?:\s+(?:in the last|within)?\s*(?P<span>\d+\s*\w+))?")
 
@@ -98,6 +104,8 @@ class EventCondition(Condition):
     def expression(self, source: Source, now: datetime.datetime) -> Any:
         group, span = self.value
         events = EventRecord.objects.filter(_of_group(group))
+        if left_out := _left_out.get():
+            events = events.exclude(pk__in=left_out)
         if span:
             events = events.filter(recorded_at__gt=read_span(span).before(now))
         if self.operator.startswith("person"):
@@ -127,6 +135,17 @@ class EventCondition(Condition):
 
     def answer(self, value: Any, passed: bool) -> str:
         return _("has had it") if value else _("has not had it")
+
+
+@contextmanager
+def as_if_without(events: Collection[int]) -> Iterator[None]:
+    """Rules whose rows are asked for inside take these events, by primary key, for not having
+    happened."""
+    token = _left_out.set(events)
+    try:
+        yield
+    finally:
+        _left_out.reset(token)
 
 
 def _of_group(pattern: str) -> Q:

@@ -56,6 +56,18 @@ DECISIONS = {
         RETRIED,
         lambda chosen, who, now: chosen.retry(now),
     ),
+    "insist": Decision(
+        _("Send all the same"),
+        _(
+            "What was no longer needed when it was to go out is queued again, and goes out "
+            "whatever has happened since."
+        ),
+        _("Yes, send all the same"),
+        _("Queued again, to be sent all the same."),
+        (State.CANCELLED,),
+        lambda chosen, who, now: chosen.insist(now),
+        lambda chosen, now: chosen.overtaken(),
+    ),
     "cancel": Decision(
         _("Do not send"),
         _("What is still queued will not go out, unless somebody tries it again."),
@@ -108,6 +120,7 @@ def open_to(model: type[Delivery], state: str = "") -> dict[str, Decision]:
         if (not state or state in decision.states)
         and not (model.REPEATABLE and decision.states == (State.UNKNOWN,))
         and (name != "hasten" or model.CAN_BE_HASTENED)
+        and (name != "insist" or model.MUST_BE_WANTED)
     }
 
 

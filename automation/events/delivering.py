@@ -25,6 +25,7 @@ from django.utils.translation import ngettext
 
 from automation.events.health.metrics import count_ended
 from automation.events.outbox import Cause, Delivery
+from automation.events.wanted import StillWanted
 from automation.rules import conf, plain
 
 logger = logging.getLogger(__name__)
@@ -61,6 +62,10 @@ class _Final(Outcome):
 
 class Skip(_Final):
     """It is decided not to be delivered."""
+
+
+class Cancel(_Final):
+    """It was wanted, and is not any more."""
 
 
 class Fail(_Final):
@@ -211,13 +216,14 @@ def deliver(batch: Sequence[Delivery], courier: Courier, end: float | None = Non
     end = end if end is not None else time.monotonic() + conf.get().DELIVERY_SECONDS
     with _Renewal(batch):
         _begin(batch, courier)
+        wanted = StillWanted(batch)
         for position, delivery in enumerate(batch):
             if time.monotonic() > end:
                 for waiting in batch[position:]:
                     waiting.release()
                 break
             try:
-                counts[_deliver_one(delivery, courier)] += 1
+                counts[_deliver_one(delivery, courier, wanted)] += 1
             except (OperationalError, InterfaceError):
                 _give_back(batch)
                 raise
@@ -269,11 +275,13 @@ class _Renewal:
                 connections.close_all()
 
 
-def _deliver_one(delivery: Delivery, courier: Courier) -> str:
+def _deliver_one(delivery: Delivery, courier: Courier, wanted: StillWanted) -> str:
     """The name of the state that it ends in, or of what it was postponed for."""
     try:
         _make_sure_that_it_may_go(delivery)
+        _make_sure_that_it_is_wanted(delivery, wanted)
         prepared = courier.prepare(delivery)
+        _make_sure_that_it_is_wanted(delivery, wanted)  # now that it has been prepared
         if not delivery.hand_over(timezone.now(), **cleaned(prepared.written)):
             return "lost"  # The claim is somebody else's by now.
     except (OperationalError, InterfaceError):
@@ -328,6 +336,9 @@ def _settled(delivery: Delivery, outcome: Accepted | Outcome) -> str:
         case Skip():
             delivery.settle_skipped(outcome.reason, outcome.cause)
             return delivery.STATES.SKIPPED
+        case Cancel():
+            delivery.settle_cancelled(outcome.reason, outcome.cause)
+            return delivery.STATES.CANCELLED
         case Fail():
             delivery.settle_failed(outcome.reason, outcome.cause, **outcome.written)
             return delivery.STATES.FAILED
@@ -369,6 +380,12 @@ def _make_sure_that_it_may_go(delivery: Delivery) -> None:
         "It was to go out within %(hours)d hour.", "It was to go out within %(hours)d hours.", hours
     )
     raise Skip(said % {"hours": hours}, Cause.EXPIRED)
+
+
+def _make_sure_that_it_is_wanted(delivery: Delivery, wanted: StillWanted) -> None:
+    """Raises ``Cancel`` if its event is to reach nobody any more."""
+    if reason := wanted.reason_against(delivery):
+        raise Cancel(reason, Cause.OVERTAKEN)
 
 
 def cleaned(written: Mapping[str, Any]) -> dict[str, Any]:

@@ -49,6 +49,11 @@ class Producer(ABC):
     group: str
     shape: dict[str, Any]
 
+    @property
+    def source(self) -> str:
+        """The key of the source that its events are about; empty if it is none, or varies."""
+        return ""
+
     @abstractmethod
     def sample(self, now: datetime.datetime, count: int, search: str = "") -> list[Event]:
         """The events of the newest ``count`` rows; with ``search``, of rows that have this

@@ -4,11 +4,12 @@ A delivery is claimed, marked right before it is handed over, and settled after 
 answer. Each step is one conditional update that only the living owner of the claim
 can make:
 
-    queued → sending → sent | failed | skipped
+    queued → sending → sent | failed | skipped | cancelled
                      → queued again (a temporary error, or the claim ran out before hand-over)
                      → unknown      (the claim ran out after hand-over: nobody can know)
 
-What people decide is one conditional update, too: ``cancel``, ``retry``, ``resend``, ``settle``.
+What people decide is one conditional update, too: ``cancel``, ``retry``, ``insist``, ``resend``,
+``settle``.
 """
 
 import datetime
@@ -24,7 +25,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from automation.events import owned
-from automation.events.claims import locked
+from automation.events.claims import claim_size, lease, locked
 from automation.events.event import stored_address
 from automation.events.inserting import insert_rows
 from automation.rules import conf
@@ -53,6 +54,7 @@ class Cause(models.TextChoices):
     INCOMPLETE = "incomplete", gettext_lazy("a value is missing")
     EXPIRED = "expired", gettext_lazy("too late")
     SUPPRESSED = "suppressed", gettext_lazy("not wanted")
+    OVERTAKEN = "overtaken", gettext_lazy("no longer needed")
     ERASED = "erased", gettext_lazy("erased")
     REFUSED = "refused", gettext_lazy("refused")
     GONE = "gone", gettext_lazy("no longer exists")
@@ -170,6 +172,15 @@ class DeliveryQuerySet(models.QuerySet[Any]):
         """Queue those again that were not delivered: failed, skipped, cancelled ones."""
         return self.filter(state__in=RETRIED).update(**self._anew(now))
 
+    def overtaken(self) -> Self:
+        """Those that were cancelled as what they tell was no longer wanted."""
+        return self.filter(state=State.CANCELLED, cause=Cause.OVERTAKEN)
+
+    def insist(self, now: datetime.datetime) -> int:
+        """Queue ``overtaken`` ones again, which are not asked about any more: their cause says
+        that a person has decided."""
+        return self.overtaken().update(**{**self._anew(now), "cause": Cause.PERSON})
+
     def resend(self, now: datetime.datetime) -> int:
         """Queue unknown ones again: who got it already gets it twice."""
         return self.filter(state=State.UNKNOWN).update(**self._anew(now))
@@ -203,17 +214,6 @@ RETRIED = (State.FAILED, State.SKIPPED, State.CANCELLED)
 MOST_DEATHS = 6
 
 
-def claim_size(deaths: int, limit: int | None = None) -> int:
-    """How many deliveries are claimed at a time that workers died of ``deaths`` times."""
-    size = conf.get().DELIVERY_BATCH // 10**deaths
-    return max(min(size, limit or size), 1)
-
-
-def lease(now: datetime.datetime) -> datetime.datetime:
-    """When a claim of ``now`` is over unless it is renewed."""
-    return now + datetime.timedelta(seconds=conf.get().DELIVERY_LEASE)
-
-
 class Delivery(models.Model):
     """One thing that an event caused, from the moment it was decided: outbox and history.
 
@@ -234,6 +234,9 @@ class Delivery(models.Model):
     #: Whether it does no harm to hand it over again when nobody knows what became of it: the
     #: other side knows it by its ``uuid``, or does not mind.
     REPEATABLE: ClassVar[bool] = False
+    #: Whether it is asked right before the hand-over if its event is still wanted
+    #: (``automation.events.wanted``); it is cancelled if it is not.
+    MUST_BE_WANTED: ClassVar[bool] = False
 
     uuid = models.UUIDField(default=uuid.uuid4, editable=False)
     event = models.ForeignKey(
@@ -345,6 +348,10 @@ class Delivery(models.Model):
         """It was decided not to be delivered."""
         return self._settle(State.SKIPPED, reason, cause)
 
+    def settle_cancelled(self, reason: str, cause: str = "") -> bool:
+        """It was wanted, and is not any more."""
+        return self._settle(State.CANCELLED, reason, cause)
+
     def settle_unknown(self, reason: str) -> bool:
         """It was handed over, and there was no answer."""
         return self._settle(State.UNKNOWN, reason)
@@ -359,13 +366,15 @@ class Delivery(models.Model):
             words = given_up % {"attempts": self.attempts, "reason": reason}
             return self.settle_failed(words, Cause.GIVEN_UP, **written)
         later = now + datetime.timedelta(seconds=pause or back_off(self.attempts))
-        return self._settle(State.QUEUED, reason, not_before=later, handed_at=None, **written)
+        written |= {"not_before": later, "handed_at": None}
+        return self._settle(State.QUEUED, reason, self.cause, **written)
 
     def postpone(self, until: datetime.datetime, reason: str, **written: Any) -> bool:
         """Try again at ``until``; it was not this delivery's fault, so it does not count."""
         return self._settle(
             State.QUEUED,
             reason,
+            self.cause,
             attempts=max(self.attempts - 1, 0),
             not_before=until,
             handed_at=None,

@@ -140,14 +140,16 @@ def combined(questions: Sequence[Question]) -> Q:
 
 def sentence(source: Source, conditions: Sequence[Asks]) -> str:
     """The rule as people say it: "Carts where status is open and …"."""
-    groups = grouped(conditions)
-    if not groups:
+    if not conditions:
         return _("All %(source)s") % {"source": source.plural}
-    parts = []
+    said = {"source": source, "conditions": spoken(source, conditions)}
+    return _("%(source)s where %(conditions)s") % said
+
+
+def spoken(source: Source, conditions: Sequence[Asks]) -> str:
+    """What ``conditions`` ask, in words: "status is open and …"."""
+    parts, groups = [], grouped(conditions)
     for group in groups:
         said = _(" or ").join(condition.sentence(source) for condition in group)
         parts.append(f"({said})" if len(group) > 1 and len(groups) > 1 else said)
-    return _("%(source)s where %(conditions)s") % {
-        "source": source,
-        "conditions": _(" and ").join(parts),
-    }
+    return _(" and ").join(parts)

@@ -39,6 +39,7 @@ class Field:
     single-valued relations: ``"customer__country"``. What is left empty is taken from
     the model's field. ``sensitive=True`` is the developer's word that a field with a
     name like a password's is meant to be seen. ``whole``: its numbers have no fractions.
+    ``keywords``: further words that editors may look for it by.
     """
 
     path: str
@@ -49,6 +50,7 @@ class Field:
     sensitive: bool = False
     annotation: bool = False
     whole: bool = False
+    keywords: Any = ""
 
     @property
     def full_label(self) -> str:

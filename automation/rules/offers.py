@@ -96,6 +96,7 @@ class Offer:
         takes = {part for model in models for part in model.FURTHER}
         return {
             "kind": str(subject.kind),
+            "keywords": str(subject.keywords),
             "operators": [
                 {
                     "name": name,

@@ -4,6 +4,7 @@ Each is a subquery of its own, so two of them never multiply each other's rows.
 """
 
 import datetime
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from django.core.exceptions import ValidationError
@@ -76,18 +77,17 @@ class RelatedCondition(Condition):
     @classmethod
     def subjects(cls, source: Source) -> list[Field]:
         found = []
-        for name, (_items, fields) in source.resolved_lists.items():
+        for name, (items, fields) in source.resolved_lists.items():
             label = source.list_label(name)
-            found.append(
-                Field(f"{name}:count", _("number of %s") % label, label, Kind.NUMBER, whole=True)
-            )
+            count = Field(f"{name}:count", _("number of %s") % label, label, Kind.NUMBER)
+            found.append(replace(count, whole=True, keywords=items.keywords))
             for path, field in fields.items():
+                keywords = f"{items.keywords} {field.keywords}".strip()
                 for aggregate in _aggregates_of(field):
                     said = _AGGREGATES[aggregate][1] % field.label
                     whole = field.whole and aggregate != "average"
-                    found.append(
-                        Field(f"{name}:{aggregate}:{path}", said, label, field.kind, whole=whole)
-                    )
+                    asked = Field(f"{name}:{aggregate}:{path}", said, label, field.kind)
+                    found.append(replace(asked, whole=whole, keywords=keywords))
         return found
 
     @classmethod

@@ -57,7 +57,8 @@ class RelatedList:
     ``path`` leads from the source's model to the relation to many, over at most two
     single-valued relations before it; ``fields`` are paths from there; ``order_by`` too,
     with ``-`` for descending. At most ``limit`` rows are taken. ``dated_by`` is the path of
-    the date or moment that "in the last 30 days" goes by.
+    the date or moment that "in the last 30 days" goes by. ``keywords`` are further words that
+    editors may look for questions about the list by.
     """
 
     path: str
@@ -66,6 +67,7 @@ class RelatedList:
     limit: int = 100
     dated_by: str = ""
     label: Any = ""
+    keywords: Any = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +78,7 @@ class Source:
     - ``lists``: related rows by the name templates know them by.
     - ``annotations``: expressions by the name editors know them by; an aggregate becomes a
       subquery of its own, so two of them never multiply each other's rows. An annotation
-      may be a ``(expression, label)`` pair.
+      may be ``(expression, label)``, or ``(expression, label, keywords)``.
     - ``recipient``, ``language``, ``time_zone``: paths of the person that a row is about.
     - ``computed``: names of further values, which ``compute(rows, now)`` returns for each of
       the rows it is given: one mapping a row, in order, called once for many rows.
@@ -120,7 +122,7 @@ class Source:
         for declared in self.fields:
             given = Field(declared) if isinstance(declared, str) else declared
             found[given.path] = resolve(self.model, given)
-        for name, (expression, label) in self._labelled_annotations.items():
+        for name, (expression, label, keywords) in self._labelled_annotations.items():
             output = self._output_field(name, expression)
             kind = kind_of(output)
             if kind is None:
@@ -133,6 +135,7 @@ class Source:
                 kind=kind,
                 annotation=True,
                 whole=isinstance(output, models.IntegerField),
+                keywords=keywords,
             )
         return found
 
@@ -172,7 +175,7 @@ class Source:
         if paths is not None:
             wanted = {name: wanted[name] for name in paths if name in wanted}
         return queryset.annotate(
-            **{name: self._subquery(name, expr) for name, (expr, _label) in wanted.items()}
+            **{name: self._subquery(name, expr) for name, (expr, *_said) in wanted.items()}
         )
 
     @cached_property
@@ -246,9 +249,10 @@ class Source:
         return [path for path in (self.recipient, self.language, self.time_zone) if path]
 
     @cached_property
-    def _labelled_annotations(self) -> dict[str, tuple[Any, Any]]:
+    def _labelled_annotations(self) -> dict[str, tuple[Any, ...]]:
+        """Each as its expression, label and keywords."""
         return {
-            name: given if isinstance(given, tuple) else (given, "")
+            name: (*(given if isinstance(given, tuple) else (given,)), "", "")[:3]
             for name, given in self.annotations.items()
         }
 

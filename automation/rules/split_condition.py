@@ -53,7 +53,11 @@ class SplitCondition(Condition):
     kind: ClassVar[str] = "split"
 
     SUBJECT: ClassVar[Field] = Field(
-        "split", gettext_lazy("random share"), SEGMENTS_AND_HISTORY, Kind.OTHER
+        "split",
+        gettext_lazy("random share"),
+        SEGMENTS_AND_HISTORY,
+        Kind.OTHER,
+        keywords=gettext_lazy("A/B test AB percent percentage half split sample control group"),
     )
     EXAMPLE: ClassVar[Any] = gettext_lazy("20 % of spring-test")
     OPERATORS: ClassVar[list[Operator]] = [

@@ -17,12 +17,14 @@ function entries(select) {
     const group = option.parentElement.label || about;
     // What is no plain value is found by what is asked about it, too.
     const asked = isValue(option) ? [] : known.operators.map(({ label }) => label);
+    const further = plain(known?.keywords || "");
     return {
       value: option.value,
       label: option.text,
       group,
       text: textOf(option),
-      words: [plain(option.text), plain(group), plain(asked.join(" "))],
+      further,
+      words: [plain(option.text), plain(group), `${plain(asked.join(" "))} ${further}`],
     };
   });
 }
@@ -45,6 +47,7 @@ function plain(text) {
 // How well an entry fits what was typed; 0 if one of the words is nowhere in it.
 function fit(entry, typed) {
   let points = entry.words[0] === typed ? 9 : entry.words[0].startsWith(typed) ? 4 : 0;
+  if (` ${entry.further} `.includes(` ${typed} `)) points += 5;
   for (const word of typed.split(" ")) {
     const found = entry.words.map((text, place) =>
       ` ${text}`.includes(` ${word}`) ? 6 - 2 * place : text.includes(word) ? 5 - 2 * place : 0,

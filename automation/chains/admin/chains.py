@@ -19,7 +19,7 @@ from automation.chains.pages import arming
 from automation.chains.pages.changes import pause_changed, to_chain
 from automation.chains.pages.facts import at_once, facts, runs_url
 from automation.chains.traffic import next_looks, on_each
-from automation.chains.vanishing import move_all, rename_all, rename_in_steps
+from automation.chains.vanishing import move_all, rename_all, rename_in_steps, steps_then
 from automation.chains.wording import state_label
 from automation.events.admin import moment, state_badge
 from automation.rules import bulk
@@ -36,7 +36,7 @@ SHORT = 200
 #: What stands for a moment that is not found quickly.
 TOO_LONG = _("It takes too long to find out.")
 
-#: What decides how a chain goes on. Another name or another limit needs no look before.
+#: What decides how a chain goes on. Another name, or another pace of looking, pauses nothing.
 MEANING_FIELDS = ("states", "reentry", "limit_days", "time_zone")
 
 
@@ -174,7 +174,9 @@ class ChainAdmin(Importable):
             form = context["adminform"].form
             context["questions"] = form.questions() if hasattr(form, "questions") else []
             if context["questions"]:
-                context["at_once"] = at_once(chain, form.all_states)
+                context["at_once"] = at_once(
+                    form.all_states, steps_then(chain, form.all_states, form.renamed)
+                )
         return super().render_change_form(request, context, *args, **kwargs)
 
     @admin.display(description=_("about"), ordering="source")

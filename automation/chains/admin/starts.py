@@ -4,10 +4,13 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from automation.chains.oddities import about_others
+from automation.chains.pages.changes import to_chain
+from automation.chains.pages.steps import chain_of
 from automation.chains.starting import ChainStart, StartChain
 from automation.events import bulk
 from automation.events.admin import moment, state_badge
@@ -67,6 +70,20 @@ class StartChainAdmin(Importable):
                 "is never started by it."
             )
             messages.warning(request, said % obj.group)
+        for wrong in about_others(obj.chain, [obj]):
+            messages.warning(request, wrong)
+
+    def render_change_form(
+        self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any
+    ) -> Any:
+        start = kwargs.get("obj")
+        context["chain"] = start.chain if start is not None else chain_of(request)
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def response_post_save_add(self, request: HttpRequest, obj: Any) -> HttpResponse:
+        return to_chain(obj.chain)
+
+    response_post_save_change = response_post_save_add
 
     @admin.display(description=_("state"), ordering="is_active")
     def state(self, start: StartChain) -> str:

@@ -79,7 +79,7 @@ class RuleOfChainAdmin(RuleAdmin):
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         super().save_related(request, form, formsets, change)
-        if form.changed_data or any(lines.has_changed() for lines in formsets):
+        if set(form.changed_data) - {"name"} or any(lines.has_changed() for lines in formsets):
             pause_changed(request, form.instance.chain)
 
     def response_post_save_change(self, request: HttpRequest, obj: Any) -> Any:

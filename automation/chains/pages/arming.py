@@ -13,6 +13,7 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from automation.chains.chain import Chain, State
 from automation.chains.checking import steps_of
@@ -27,11 +28,12 @@ from automation.chains.pages.facts import (
     rule_facts,
     unheard,
 )
-from automation.chains.prospect import prospect
+from automation.chains.prospect import Prospect, prospect
 from automation.chains.runs import ChainRun
 from automation.chains.traffic import traffic
 from automation.chains.transitions import Entry, Goal
 from automation.chains.vanishing import move_all
+from automation.chains.wording import limit_label
 from automation.events.admin import is_number, moment
 from automation.rules.counting import Counted, TooSlow, counted
 from automation.rules.databases import database
@@ -39,6 +41,9 @@ from automation.rules.models import BrokenRule
 from automation.rules.views import linked
 
 SAMPLE = 5
+
+#: The tick that says yes to steps whose events nobody hears.
+AGREED = "all_the_same"
 
 
 @dataclass
@@ -55,16 +60,20 @@ class First:
 
 def arm(model_admin: admin.ModelAdmin, request: HttpRequest, pk: int) -> HttpResponse:
     """Ask before arming: how many come in at once, who is on the way already, and who hears the
-    events of the steps. Whoever is in a state that is no more is asked about, too."""
+    events of the steps. Whoever is in a state that is no more is asked about, too; and steps that
+    somebody would pass at once, unheard, want a tick."""
     chain = permitted(model_admin, request, pk)
     if chain.state == State.ARMED:
         messages.info(request, _("%(name)s is armed already.") % {"name": chain})
         return to_chain(chain)
+    now, in_words = timezone.now(), lines(steps_of(chain))
     form = WhereToForm(chain, request.POST if request.method == "POST" else None)
+    passing: list[str] = []
     if request.method == "POST" and form.is_valid():
-        return _arm(request, chain, form)
-    now = timezone.now()
-    in_words = lines(steps_of(chain))
+        try:
+            return _arm(request, chain, form, in_words)
+        except _NotAgreed as refused:
+            chain, passing = permitted(model_admin, request, pk), refused.passing
     context = {
         **model_admin.admin_site.each_context(request),
         "opts": model_admin.opts,
@@ -75,18 +84,36 @@ def arm(model_admin: admin.ModelAdmin, request: HttpRequest, pk: int) -> HttpRes
         "warnings": [*chain.warnings(), *unheard(in_words)],
         "lines": [(line, 0) for line in in_words],
         "goal": rule_facts(chain, "goal"),
+        "limit": limit_label(chain.limit_days),
+        "agreed": AGREED,
     }
     if not context["problems"]:
         context |= _prospect(chain, now, in_words, asks=bool(form.fields))
+    if passing:
+        context |= {"passing": passing, "is_unanswered": True}
     return TemplateResponse(request, "admin/automation_chains/arm.html", context)
 
 
-def _arm(request: HttpRequest, chain: Chain, form: WhereToForm) -> HttpResponse:
+class _NotAgreed(Exception):
+    """Somebody would pass steps at once whose events nobody hears, and that was not agreed to."""
+
+    def __init__(self, passing: list[str]) -> None:
+        super().__init__(passing)
+        self.passing = passing
+
+
+def _arm(
+    request: HttpRequest, chain: Chain, form: WhereToForm, in_words: list[Line]
+) -> HttpResponse:
+    """Raises ``_NotAgreed``: nothing is written then."""
     now = timezone.now()
+    asks = AGREED not in request.POST and any(line.is_unheard for line in in_words)
     try:
         with transaction.atomic(using=database()):
             move_all(chain, form.answers, now, request.user)
             chain.arm(now)
+            if asks and (passing := _passing(in_words, _found(chain, now))):
+                raise _NotAgreed(passing)
     except ValidationError as error:
         for message in error.messages:
             messages.error(request, message)
@@ -155,7 +182,7 @@ def _prospect(
         "waiting": counted(waiting),
         "on_their_way": on_their_way(chain, traffic(chain, now)),
         "starts": list(chain.starts.all()),
-        "at_once": at_once(chain, chain.all_states) if asks else [],
+        "at_once": at_once(chain.all_states, [line.step for line in in_words]) if asks else [],
         **at_first,
     }
 
@@ -163,10 +190,9 @@ def _prospect(
 def _at_first(chain: Chain, now: datetime.datetime, in_words: list[Line]) -> dict[str, Any]:
     """Which steps would be taken at once, how many events that makes, who hears them, and when
     the next wait is over."""
-    try:
-        found = prospect(chain, now)
-    except TooSlow:
-        return {"first_events": Counted(None)}
+    found = _found(chain, now)
+    if found is None:
+        return {"first_events": Counted(None), "passing": _passing(in_words, None)}
     events, heard = 0, dict[int, First]()
     for line in in_words:
         count = found.taken[line.step.pk]
@@ -182,7 +208,37 @@ def _at_first(chain: Chain, now: datetime.datetime, in_words: list[Line]) -> dic
         "first_events": Counted(events, exact=found.is_exact),
         "first_heard": list(heard.values()),
         "next_wait": moment(found.next_wait) if found.next_wait else "",
+        "passing": _passing(in_words, found),
     }
+
+
+def _found(chain: Chain, now: datetime.datetime) -> Prospect | None:
+    """None if it takes too long to find out."""
+    try:
+        return prospect(chain, now)
+    except TooSlow:
+        return None
+
+
+def _passing(in_words: list[Line], found: Prospect | None) -> list[str]:
+    """Who would pass steps at once whose events nobody hears, in words."""
+    unheard_ones = [line.step for line in in_words if line.is_unheard]
+    if found is None:
+        said = _(
+            "It takes too long to find out how many would pass “%(step)s” at once, and nobody who "
+            "is active hears its event."
+        )
+        return [said % {"step": step} for step in unheard_ones]
+    return [
+        ngettext(
+            "%(count)s would pass “%(step)s” at once, and nobody who is active hears its event.",
+            "%(count)s would pass “%(step)s” at once, and nobody who is active hears its event.",
+            number,
+        )
+        % {"count": Counted(number, exact=found.is_exact), "step": step}
+        for step in unheard_ones
+        if (number := found.taken[step.pk])
+    ]
 
 
 def _log(request: HttpRequest, chain: Chain, what: str) -> None:

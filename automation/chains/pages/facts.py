@@ -12,13 +12,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from automation.chains.chain import Chain, State
-from automation.chains.checking import problems, read_whole, steps_of, warnings
+from automation.chains.checking import problems, read_whole, warnings
 from automation.chains.names import Outcome
 from automation.chains.picture import picture
 from automation.chains.traffic import Traffic, traffic
 from automation.chains.transitions import Transition
 from automation.chains.vanishing import stranded
-from automation.chains.wording import from_label, state_label, wait_label, who_label
+from automation.chains.wording import from_label, limit_label, state_label, wait_label, who_label
 from automation.events.admin import state_badge
 from automation.events.audience import Audience, audiences
 from automation.events.groups import group_pattern
@@ -34,11 +34,16 @@ class Line:
     wait: str
     who: str
     audience: Audience | None
-    url: str
 
     @property
     def audiences(self) -> list[Audience]:
         return [self.audience] if self.audience is not None else []
+
+    @property
+    def is_unheard(self) -> bool:
+        """Whether it makes events that nothing comes of: nobody who is active hears them."""
+        heard = self.audience
+        return heard is not None and (heard.is_nobody or heard.is_asleep)
 
 
 def facts(chain: Chain, now: datetime.datetime) -> dict[str, Any]:
@@ -64,9 +69,9 @@ def facts(chain: Chain, now: datetime.datetime) -> dict[str, Any]:
         "lines": in_words,
         "entry": rule_facts(chain, "entry"),
         "goal": rule_facts(chain, "goal"),
-        "starts": [(start, _url(start)) for start in chain.starts.order_by("name")],
+        "limit": limit_label(chain.limit_days),
+        "starts": sorted(chain.starts.all(), key=lambda each: each.name),
         "runs_url": runs_url(chain),
-        "add_start_url": f"{reverse('admin:automation_chains_startchain_add')}?chain={chain.pk}",
     }
 
 
@@ -81,7 +86,6 @@ def lines(steps: list[Transition]) -> list[Line]:
             wait_label(step.wait),
             who_label(step, steps[:place]),
             heard.get(patterns[step.pk]),
-            _url(step),
         )
         for place, step in enumerate(steps)
     ]
@@ -91,7 +95,7 @@ def unheard(found: list[Line]) -> list[str]:
     """Which steps make events that nothing comes of, in words."""
     said = []
     for line in found:
-        if line.audience is not None and (line.audience.is_nobody or line.audience.is_asleep):
+        if line.audience is not None and line.is_unheard:
             why = (
                 _("Nobody listens to these events yet.")
                 if line.audience.is_nobody
@@ -101,14 +105,14 @@ def unheard(found: list[Line]) -> list[str]:
     return said
 
 
-def at_once(chain: Chain, states: Iterable[str]) -> list[tuple[str, Transition]]:
-    """The steps that lead on from ``states`` without a wait, each with its way in words: whoever
-    is put there may take one within a minute."""
-    steps = [step for step in steps_of(chain) if step.wait.is_none]
+def at_once(states: Iterable[str], steps: Iterable[Transition]) -> list[tuple[str, Transition]]:
+    """Those of ``steps`` that lead on from ``states`` without a wait, each with its way in words:
+    whoever is put there may take one within a minute."""
+    quick = [step for step in steps if step.wait.is_none]
     return [
         (f"{state_label(state)} → {state_label(step.to_state)}", step)
         for state in states
-        for step in steps
+        for step in quick
         if step.leads_from(state)
     ]
 
@@ -149,15 +153,10 @@ def ended(seen: Traffic) -> str:
 
 
 def rule_facts(chain: Chain, name: str) -> dict[str, Any]:
-    """Entry or goal: where it is, and what it says, if it says something."""
+    """Entry or goal: its key, and what it says, if it says something."""
     rule = getattr(chain, name, None)
     if rule is None:
-        return {"url": "", "sentence": ""}
+        return {"pk": None, "sentence": ""}
     conditions = list(rule.conditions.all())
     read_what_they_name(conditions)
-    return {"url": _url(rule), "sentence": rule.sentence() if conditions else ""}
-
-
-def _url(thing: Any) -> str:
-    opts = thing._meta
-    return reverse(f"admin:{opts.app_label}_{opts.model_name}_change", args=[thing.pk])
+    return {"pk": rule.pk, "sentence": rule.sentence() if conditions else ""}

@@ -15,6 +15,7 @@ from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from automation.chains.checking import steps_of
 from automation.chains.code import UnknownChain
 from automation.chains.pages.facts import at_once
 from automation.chains.registry import code_chains
@@ -74,7 +75,9 @@ def _question(
             context["to_state"] = request.POST.get("to_state", "")
             context["note"] = request.POST.get("note", "")
             context["is_in_code"] = one.chain is None
-            context["at_once"] = at_once(one.chain, found) if one.chain is not None else []
+            context["at_once"] = (
+                at_once(found, steps_of(one.chain)) if one.chain is not None else []
+            )
     return TemplateResponse(request, "admin/automation_chains/run_decide.html", context)
 
 

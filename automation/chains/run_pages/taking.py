@@ -13,6 +13,8 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from automation.chains import taking
+from automation.chains.checking import steps_of
+from automation.chains.names import Outcome
 from automation.chains.pages.facts import at_once
 from automation.chains.run_pages.decisions import DECIDE, NOTE_LENGTH, ring
 from automation.chains.run_pages.timeline import foreseen
@@ -67,9 +69,10 @@ def prospect(run: ChainRun, step: Transition, now: datetime.datetime) -> dict[st
         "way": f"{state_label(run.state)} → {state_label(step.to_state)}",
         "event": event,
         "audiences": audiences([event.group]) if event is not None else [],
-        "at_once": at_once(step.chain, [step.to_state]),
+        "at_once": at_once([step.to_state], steps_of(step.chain)),
         "foreseen": foreseen(by_itself),
         "would_end": bool(by_itself.outcome) and by_itself.transition is None,
+        "has_arrived": by_itself.outcome == Outcome.GOAL,
         "seen": as_seen(run, step),
     }
 
