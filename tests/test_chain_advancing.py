@@ -8,10 +8,10 @@ from django.core.exceptions import ValidationError
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from automation.chains import advancing, claiming, entering
+from automation.chains import advancing, claiming, entering, taking
 from automation.chains.deciding import Decision
 from automation.chains.models import Chain, ChainRun, ChainStep, Transition
-from automation.demo.models import Cart, Order
+from automation.demo.models import Cart, Customer, Order
 from automation.events.models import EventRecord
 from automation.rules.models import Condition
 from tests import shop
@@ -156,6 +156,34 @@ def test_who_is_on_the_way_for_too_long_leaves_at_the_end_of_the_last_day():
     assert (the_run().outcome, the_run().ended_at) == ("limit", limit)
 
 
+@pytest.mark.parametrize("group", ["", "first"])
+@pytest.mark.parametrize("by_hand", [False, True])
+def test_who_moves_waits_by_the_clock_of_the_new_place_from_the_next_state_on(group, by_hand):
+    cart = shop.cart(shop.customer(time_zone="Europe/Zurich"))
+    of = chain(
+        ("First", ["NEW"], "A", {"days": 1, "group": group}),
+        ("Second", ["A"], "DONE", {"days": 1, "wait_time": datetime.time(9)}),
+        entry=[OPEN],
+    )
+    go(of)
+    Customer.objects.filter(pk=cart.customer_id).update(time_zone="America/New_York")
+    go(of, NOW + DAY - MINUTE)
+    assert (the_run().time_zone, the_run().next_update) == ("Europe/Zurich", NOW + DAY)
+    if by_hand:
+        taking.take(the_run(), of.transitions.in_order()[0], NOW + DAY, requested_by="ann")
+    else:
+        go(of, NOW + DAY)
+    new_york = zoneinfo.ZoneInfo("America/New_York")
+    entered = (NOW + DAY).astimezone(new_york)
+    nine = datetime.datetime.combine(entered + DAY, datetime.time(9), new_york)
+    assert entered.time() <= datetime.time(9)
+    assert (the_run().state, the_run().time_zone) == ("A", "America/New_York")
+    assert the_run().next_update == nine
+    Customer.objects.update(time_zone="")
+    go(of, nine)
+    assert (the_run().outcome, the_run().time_zone) == ("done", "America/New_York")
+
+
 def test_a_run_whose_row_is_gone_ends():
     cart = shop.cart()
     demo = reminders()
@@ -249,7 +277,7 @@ def test_a_chain_that_is_paused_while_a_worker_has_its_runs_does_not_move_them()
     at = NOW + 2 * DAY
     (claimed,) = ChainRun.objects.claim(at)
     Chain.objects.update(state="paused")
-    done = advancing._advance_claimed(demo, claimed.lease_token, at, "")
+    done = advancing._advance_claimed(demo, claimed.lease_token, [claimed], at, "")
     assert (done.looked_at, the_run().state, the_run().lease_token) == (0, "NEW", None)
 
 
@@ -262,9 +290,10 @@ def test_a_worker_whose_claim_is_somebody_elses_writes_nothing():
     ChainRun.objects.update(lease_until=at - 999 * DAY)
     assert ChainRun.objects.sweep() == 1
     (again,) = ChainRun.objects.claim(at)
-    assert advancing._advance_claimed(demo, claimed.lease_token, at, "").looked_at == 0
+    late = advancing._advance_claimed(demo, claimed.lease_token, [claimed], at, "")
+    assert late.looked_at == 0
     assert groups() == []
-    assert advancing._advance_claimed(demo, again.lease_token, at, "").moved == 1
+    assert advancing._advance_claimed(demo, again.lease_token, [again], at, "").moved == 1
     assert groups() == ["cart_reminder"]
 
 
@@ -283,7 +312,8 @@ def test_a_chain_that_goes_round_within_a_moment_is_paused_before_it_does():
 
 
 def test_one_chain_that_fails_stops_no_other_and_is_paused_when_it_fails_again_and_again():
-    shop.cart()
+    for _number in range(10):
+        shop.cart()
     bad = chain(("Go", ["NEW"], "DONE", {"group": "bad"}), entry=[OPEN])
     good = chain(("Go", ["NEW"], "DONE", {"group": "good"}), entry=[OPEN])
     for each in (bad, good):
@@ -305,9 +335,9 @@ def test_one_chain_that_fails_stops_no_other_and_is_paused_when_it_fails_again_a
     assert bad.state_reason == (
         "It failed again and again, the last time because: RuntimeError: The shop is closed."
     )
-    assert [run.lease_token for run in ChainRun.objects.all()] == [None, None]
+    assert [run.lease_token for run in ChainRun.objects.all()] == [None] * 20
     advancing.work(NOW)
-    assert groups() == ["good"]
+    assert groups() == ["good"] * 10
 
 
 def test_the_number_of_statements_is_the_same_for_any_number_of_runs():
@@ -360,7 +390,7 @@ def test_a_run_that_its_workers_die_of_is_found_and_paused(monkeypatch):
                 lease_until=NOW - 999 * DAY
             )
         else:
-            advancing._advance_claimed(demo, claimed[0].lease_token, at, "")
+            advancing._advance_claimed(demo, claimed[0].lease_token, claimed, at, "")
     assert groups() == ["cart_reminder", "cart_reminder"]
     killer.refresh_from_db()
     assert (killer.is_paused, killer.next_update) == (True, None)

@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, OperationalError, connection, transaction
 
 from automation import chains
-from automation.chains import advancing, entering
+from automation.chains import advancing, entering, failing
 from automation.chains.chain import State
 from automation.chains.entering import NotArmed
 from automation.chains.models import Chain, ChainRun, ChainStep, Goal, Transition
@@ -132,7 +132,7 @@ def test_what_a_worker_finds_out_does_not_pause_a_chain_that_is_a_draft_by_now()
 def test_a_chain_that_is_gone_when_it_fails_harms_no_worker():
     of = chain(MAIL)
     Chain.objects.filter(pk=of.pk).delete()
-    assert advancing.note_failure(of, ValueError("Why?")) == "ValueError: Why?"
+    assert failing.note_failure(of, ValueError("Why?")) == "ValueError: Why?"
 
 
 # A worker that lets rows in ---------------------------------------------------------------

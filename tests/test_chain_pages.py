@@ -17,8 +17,10 @@ from automation.events.groups import producers
 from automation.events.models import EventRecord
 from automation.rules import definitions
 from automation.rules.counting import Counted
+from automation.rules.models import Condition
 from mails.variables import variables
 from tests import forms, sequences, shop
+from tests.rivals import before
 from tests.sequences import OPEN, ORDERED, TWO_PAID
 from tests.test_admin_queries import grows, queries
 
@@ -430,6 +432,18 @@ def test_a_clone_is_a_draft_with_everything_but_those_on_their_way(admin_client)
     one, other = definitions.dump()["chains"]
     assert {**other, "slug": "carts", "name": chain.name} == one
     assert (copy.state, copy.runs.count()) == ("draft", 0)
+
+
+def test_a_clone_that_fails_in_the_midst_leaves_nothing():
+    chain = sequences.reminders()
+
+    def fail() -> None:
+        raise RuntimeError("In the midst")
+
+    conditions_are_copied = before("INSERT INTO", Condition._meta.db_table, do=fail)
+    with pytest.raises(RuntimeError, match="In the midst"), conditions_are_copied:
+        chain.clone()
+    assert (Chain.objects.count(), Transition.objects.count()) == (1, 4)
 
 
 def test_it_is_paused_from_the_list_if_it_is_armed(admin_client):

@@ -9,7 +9,7 @@ import pytest
 from django.db import connections, transaction
 
 from automation import chains
-from automation.chains import DONE, NEW
+from automation.chains import DONE, NEW, executing_due
 from automation.chains.models import ChainRun, ChainStep
 from automation.events import Event, record
 from automation.events.dispatch import listeners
@@ -256,6 +256,27 @@ def test_what_a_transition_puts_into_its_context_is_its_own():
     assert given == {}
 
 
+def test_what_it_puts_deep_into_its_context_is_its_own_too():
+    class Curious(Step):
+        final_state = "REMINDED"
+
+        def is_valid(self):
+            self.context["cart"]["items"].append("bread")
+            self.context["cart"]["seen"][0].add("Curious")
+            return False
+
+    class Second(Step):
+        final_state = DONE
+
+        def is_valid(self):
+            return self.context["cart"] == {"items": [], "seen": (set(),), "shop": shop}
+
+    always = {"cart": {"items": [], "seen": (set(),), "shop": shop}}
+    with coded.registered({NEW: [Curious, Second], "REMINDED": []}, initial_context=always):
+        assert coded.run().execute(now=NOW).state == DONE
+    assert always == {"cart": {"items": [], "seen": (set(),), "shop": shop}}
+
+
 def test_a_run_in_a_state_that_has_vanished_says_so():
     run = coded.run()
     ChainRun.objects.update(state="GONE")
@@ -269,8 +290,50 @@ def test_a_run_of_a_chain_from_the_admin_is_not_executed_by_code():
 
 
 def test_a_moment_without_a_time_zone_is_refused():
-    with pytest.raises(ValueError, match="now has no time zone"):
-        coded.run().execute(now=datetime.datetime(2026, 3, 10))
+    run, naive = coded.run(), datetime.datetime(2026, 3, 10)
+    for asked in (run.execute, coded.run, executing_due.work):
+        with pytest.raises(ValueError, match="has no time zone: give an aware datetime"):
+            asked(now=naive)
+
+
+ITSELF = "A callback cannot execute its own run"
+
+
+def test_a_callback_that_executes_its_own_run_is_refused_and_nothing_has_changed():
+    def again(transition):
+        ChainRun.objects.get(pk=transition.run.pk).execute({"complete": True}, now=NOW + 2 * DAY)
+
+    run = coded.run()
+    with pytest.raises(chains.ChainError, match=ITSELF):
+        run.execute(callback=again, now=NOW + 2 * DAY)
+    stored = ChainRun.objects.get()
+    assert (run.state, stored.state, stored.lease_until, ChainStep.objects.count()) == (
+        NEW, NEW, None, 0,
+    )  # fmt: skip
+    assert run.execute(now=NOW + 2 * DAY).moved
+
+
+def test_a_callback_that_keeps_that_to_itself_has_its_step_and_what_it_returns_is_so():
+    refused = []
+
+    def again(transition):
+        with pytest.raises(chains.ChainError, match=ITSELF) as error:
+            transition.run.execute({"complete": True}, now=transition.now)
+        refused.append(error)
+        assert transition.run.execute({"complete": True}, dry_run=True).state == DONE
+
+    run = coded.run()
+    found = run.execute(callback=again, now=NOW + 2 * DAY)
+    assert (found.state, run.state, ChainRun.objects.get().state) == ("REMINDED",) * 3
+    assert len(refused) == 1
+    assert run.execute({"complete": True}, callback=again, now=NOW + 2 * DAY).state == DONE
+
+
+def test_a_callback_executes_other_runs():
+    other = coded.run([("online_booking", 2)])
+    run = coded.run()
+    run.execute(callback=lambda transition: other.execute(now=NOW + 2 * DAY), now=NOW + 2 * DAY)
+    assert set(ChainRun.objects.values_list("state", flat=True)) == {"REMINDED"}
 
 
 def test_a_step_within_a_transaction_of_the_caller_goes_with_it():

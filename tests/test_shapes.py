@@ -102,6 +102,18 @@ def make_sure(told: dict[str, Any]) -> None:
         "erase": ["The person was erased from 18 rows. Nothing is sent to this address any more."],
     }
     make_sure_of_chains(told["chains"], *told["late loans"])
+    assert told["decided about runs"] == {
+        "emma": [
+            ["1 run: Ended.", "2 NEW cancelled"],
+            ["It is on its way.", "3 NEW"],
+            ["1 run: Moved.", "3 ASKED"],
+        ],
+        "A/1 ü": [
+            ["1 run: Ended.", "1 ASKED cancelled"],
+            ["It is on its way.", "2 NEW"],
+            ["1 run: Moved.", "2 REMINDED"],
+        ],
+    }
     assert told["on the way"] == {
         "emma": ["Emma"],
         "ULYS": ["Ulysses"],

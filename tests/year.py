@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dateutil import tz
-from django.db.models import Min
+from django.db.models import Min, Sum
 
 from automation.chains import entering
 from automation.chains.models import Chain, ChainRun, ChainStep
@@ -172,8 +172,20 @@ class Year:
             self.buy(now)
             self.leave(now)
             self.advance(now)
+            assert_whole()
             due = ChainRun.objects.aggregate(first=Min("next_update"))["first"]
             assert due is None or due > now
+
+
+def assert_whole() -> None:
+    """No step is half done: each that a run has taken is in its history, and with its event; only
+    the last one, to DONE, makes none."""
+    taken = ChainRun.objects.aggregate(taken=Sum("steps"))["taken"] or 0
+    told = ChainStep.objects.exclude(to_state="DONE")
+    events = EventRecord.objects.count()
+    assert (taken, told.count(), told.filter(event=None).count()) == (
+        ChainStep.objects.count(), events, 0,
+    )  # fmt: skip
 
 
 def until(now: datetime.datetime, happens: list[Any]) -> list[Any]:

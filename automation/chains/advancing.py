@@ -15,7 +15,6 @@ that was taken twice would happen once.
 """
 
 import datetime
-import logging
 import time
 import uuid
 from collections import Counter
@@ -23,25 +22,30 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db import InterfaceError, OperationalError, router, transaction
-from django.db.models import Exists, F, OuterRef, QuerySet, Value
-from django.db.models.functions import Least
+from django.db import router, transaction
+from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
-from django.utils.translation import gettext as _
 
-from automation.chains import claiming, metrics
-from automation.chains.chain import MOST_FAILURES, Chain, State
+from automation.chains import claiming, failing, metrics
+from automation.chains.chain import Chain, State
 from automation.chains.checking import problems_of_ways, starts_itself
 from automation.chains.database_errors import in_words, is_busy, raise_if_gone
 from automation.chains.deciding import DEAD_END, Decision, Plan, decide, standing
+from automation.chains.failing import (
+    Parted,
+    Stopped,
+    let_go,
+    note_failure,
+    note_success,
+    part,
+    set_aside,
+)
 from automation.chains.runs import ChainRun, ChainStep, key_is_taken, who
 from automation.events.inserting import insert_rows, update_rows
 from automation.events.models import EventRecord
-from automation.events.recording import Writer
+from automation.events.recording import Writer, moment
 from automation.rules import plain
 from automation.rules.models import BrokenRule
-
-logger = logging.getLogger(__name__)
 
 #: For how long a worker goes on by default, in seconds.
 SECONDS = 120
@@ -64,7 +68,10 @@ class Advanced:
     ended: Counter[str] = field(default_factory=Counter)
     #: Steps by the name of their transition.
     steps: Counter[str] = field(default_factory=Counter)
+    #: The last error, also if all others went on.
     error: str = ""
+    #: Whether the chain cannot go on for now.
+    failed: bool = False
     #: Whether there may be more to do.
     unfinished: bool = False
     #: Whether the error was only that others were in the way.
@@ -77,10 +84,6 @@ class Advanced:
         self.ended.update(other.ended)
         self.steps.update(other.steps)
         self.error = other.error or self.error
-
-
-class _Stopped(Exception):
-    """The chain was paused while its runs were looked at."""
 
 
 def due_chains(now: datetime.datetime) -> QuerySet[Chain]:
@@ -101,7 +104,9 @@ def work(
     """Advance what is due at ``now`` (aware; None: at each moment as it comes), of ``chains`` or
     all of them, chunk by chunk, until nothing is left or ``seconds`` are over. A chain that fails
     stops no other one. Any number of workers at once share the work. ``on_full`` is called when a
-    whole chunk was there: another worker may help. Raises only when the database is gone."""
+    whole chunk was there: another worker may help. Raises only when the database is gone, and
+    ``ValueError`` for a naive ``now``."""
+    now = now and moment(now)
     end = time.monotonic() + seconds
     found: dict[Chain, Advanced] = {}
     tried: Counter[int] = Counter()
@@ -115,7 +120,7 @@ def work(
         for chain in due:
             done = advance(chain, now or timezone.now())
             claimed += done.looked_at or done.is_busy
-            if done.error:
+            if done.failed:
                 tried[chain.pk] += 1 if done.is_busy else TRIES
                 done.error = done.error if tried[chain.pk] >= TRIES else ""
             total = found.setdefault(chain, Advanced())
@@ -141,32 +146,31 @@ def advance(
     requested_by: Any = "",
 ) -> Advanced:
     """Look at one chunk of the runs of ``chain`` (or of ``runs``, some of them) that are due at
-    ``now``. Idempotent; safe from any number of processes. A rule that cannot be asked pauses
-    the chain with the reason, and so does what fails again and again."""
+    ``now`` (aware). Idempotent; safe from any number of processes. A rule that cannot be asked
+    pauses the chain with the reason, and so does what fails again and again."""
+    now = moment(now)
     of_chain = (ChainRun.objects.all() if runs is None else runs).filter(chain=chain)
     try:
         claimed = of_chain.claim(now, limit)
     except Exception as error:
-        return Advanced(error=note_failure(chain, error), is_busy=is_busy(error))
+        return Advanced(error=note_failure(chain, error), failed=True, is_busy=is_busy(error))
     if not claimed:
         return Advanced()
     token = claimed[0].lease_token
     try:
-        done = _advance_claimed(chain, token, now, requested_by)
-    except _Stopped:
-        _give_back(token)
+        done = _advance_claimed(chain, token, claimed, now, requested_by)
+    except Stopped:
+        let_go(token)
         return Advanced()
     except BrokenRule as error:
         ChainRun.objects.give_back(token)
         chain.stop(str(error))
-        return Advanced(looked_at=len(claimed), error=str(error))
+        return Advanced(looked_at=len(claimed), error=str(error), failed=True)
     except Exception as error:
-        _set_aside(chain, token, claimed, error, now)
+        let_go(token)
         said = note_failure(chain, error)
-        return Advanced(looked_at=len(claimed), error=said, is_busy=is_busy(error))
+        return Advanced(len(claimed), error=said, failed=True, is_busy=is_busy(error))
     metrics.count_work(done.moved, done.ended)
-    if chain.failures:
-        Chain.objects.filter(pk=chain.pk).update(failures=0)
     return done
 
 
@@ -193,14 +197,76 @@ def foresee(chain: Chain, now: datetime.datetime) -> Iterator[list[Decision]]:
 
 
 def _advance_claimed(
-    chain: Chain, token: uuid.UUID, now: datetime.datetime, requested_by: Any
+    chain: Chain,
+    token: Any,
+    claimed: Sequence[ChainRun],
+    now: datetime.datetime,
+    requested_by: Any,
+) -> Advanced:
+    """Look at all of them together; if that fails, those go on that are not at fault. Raises what
+    nobody's run is at fault for."""
+    pks, done = [run.pk for run in claimed], Advanced()
+
+    def look(some: Sequence[int]) -> bool:
+        found = _advance_some(chain, token, some, now, requested_by)
+        done.add(found)
+        return bool(found.looked_at)
+
+    try:
+        look(pks)
+    except (Stopped, BrokenRule):
+        raise
+    except Exception as error:
+        raise_if_gone(error)
+        if is_busy(error):
+            raise
+        first = error
+    else:
+        note_success(chain)
+        return done
+    if len(claimed) == 1 and not claimed[0].deaths:
+        let_go(token, fewer=pks)  # it may work the next time
+        return Advanced(1, error=note_failure(chain, first), failed=True)
+    parted = part(pks, first, look, time.monotonic() + failing.SECONDS)
+    _note_who_fails(chain, token, parted, done, now)
+    return done
+
+
+def _note_who_fails(
+    chain: Chain, token: uuid.UUID, parted: Parted, done: Advanced, now: datetime.datetime
+) -> None:
+    """Set those aside that are at fault. If none went on, that is a failure of the chain; and if
+    too many are at fault for that, it is not they."""
+    goes_on, errors = bool(done.looked_at), [*parted.at_fault.values()]
+    last = errors[-1] if errors else parted.error
+    done.looked_at += len(parted.at_fault) + len(parted.unknown)
+    done.error = in_words(last)
+    if not goes_on and len(errors) >= failing.MANY:
+        let_go(token)
+        done.failed = True
+    else:
+        set_aside(chain, token, parted.at_fault, now)
+        let_go(token, fewer=parted.unknown)
+        done.failed = not goes_on and bool(parted.unknown)
+    if goes_on:
+        note_success(chain)
+    elif done.looked_at > 1:  # the only one was counted when it failed first
+        note_failure(chain, last)
+
+
+def _advance_some(
+    chain: Chain,
+    token: uuid.UUID,
+    pks: Sequence[int],
+    now: datetime.datetime,
+    requested_by: Any,
 ) -> Advanced:
     database = router.db_for_write(EventRecord)
     still = Chain.objects.using(database).filter(pk=chain.pk, state=State.ARMED)
     with transaction.atomic(using=database):
         # As it stands now: somebody may have paused or changed it.
         armed = still.first()
-        mine = ChainRun.objects.held(token).order_by("pk")
+        mine = ChainRun.objects.held(token).filter(pk__in=pks).order_by("pk")
         held = list(mine.select_for_update()) if armed else []
         if armed is None or not held:
             ChainRun.objects.give_back(token)
@@ -214,7 +280,7 @@ def _advance_claimed(
         done = write(decisions, standing(plan, decisions, now), now, requested_by)
         # Whatever changes a chain pauses it: so nothing of this was read half changed.
         if not still.exists():
-            raise _Stopped
+            raise Stopped
         return done
 
 
@@ -291,7 +357,7 @@ def _write_runs(
 
 
 _COLUMNS = (
-    "state", "entered_at", "steps", "next_update", "ended_at", "outcome", "problems",
+    "state", "entered_at", "steps", "time_zone", "next_update", "ended_at", "outcome", "problems",
 )  # fmt: skip
 
 
@@ -303,6 +369,7 @@ def _values(now: datetime.datetime) -> Callable[[Decision], tuple[Any, ...]]:
             decision.state,
             now if moves else run.entered_at,
             run.steps + moves,
+            decision.time_zone,
             decision.next_update,
             now if decision.outcome else None,
             str(decision.outcome),
@@ -314,51 +381,3 @@ def _values(now: datetime.datetime) -> Callable[[Decision], tuple[Any, ...]]:
 
 def _constants(now: datetime.datetime) -> dict[str, Any]:
     return {"looked_at": now, "lease_token": None, "lease_until": None, "deaths": 0}
-
-
-def _give_back(token: uuid.UUID) -> None:
-    """The database is locked or out of reach: if it stays so, the claim runs out."""
-    try:
-        ChainRun.objects.give_back(token)
-    except (OperationalError, InterfaceError):
-        logger.exception("Runs of a chain could not be given back; their claim runs out")
-
-
-def _set_aside(
-    chain: Chain,
-    token: uuid.UUID,
-    claimed: Sequence[ChainRun],
-    error: Exception,
-    now: datetime.datetime,
-) -> None:
-    """Let go of runs that failed together. One of them may be at fault, and the others are not to
-    wait for it: they are taken ever fewer at a time, and one that fails again by itself says why
-    and is looked at later."""
-    if is_busy(error):
-        _give_back(token)
-        return
-    values: dict[str, Any] = {"deaths": Least(F("deaths") + 1, Value(claiming.ALONE))}
-    if len(claimed) == 1 and claimed[0].deaths:
-        later = now + datetime.timedelta(minutes=chain.look_minutes)
-        values = {"problems": {"": [in_words(error)]}, "looked_at": now, "next_update": later}
-    try:
-        ChainRun.objects.held(token).change({**values, **claiming.FREE})
-    except (OperationalError, InterfaceError):
-        logger.exception("Runs of a chain could not be given back; their claim runs out")
-
-
-def note_failure(chain: Chain, error: Exception) -> str:
-    """Count an error of the chain; one that fails again and again is paused. Nothing is counted
-    when only others were in the way. Raises ``error`` if the database is gone."""
-    raise_if_gone(error)
-    said = in_words(error)
-    if is_busy(error):
-        logger.warning("The chain %s is tried again: %s", chain.slug, said)
-        return said
-    logger.error("The chain %s failed", chain.slug, exc_info=error)
-    counted = Chain.objects.filter(pk=chain.pk)
-    counted.update(failures=F("failures") + 1)
-    if counted.filter(failures__gte=MOST_FAILURES).exists():
-        reason = _("It failed again and again, the last time because: %(reason)s")
-        chain.stop(reason % {"reason": said})
-    return said

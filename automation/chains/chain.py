@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 MOST_FAILURES = 10
 
 _LIFE = ("state", "state_reason", "next_entry_at")
+_WORK = ("failures", "entry_failures", "lease_token", "lease_until")
 
 
 class State(models.TextChoices):
@@ -114,8 +115,9 @@ class Chain(models.Model):
     next_entry_at = models.DateTimeField(null=True, editable=False)
     lease_token = models.UUIDField(null=True, editable=False)
     lease_until = models.DateTimeField(null=True, editable=False)
-    #: Stretches of work that failed, one after the other.
+    #: Stretches of work that failed, one after the other; and searches for new rows.
     failures = models.PositiveSmallIntegerField(default=0, db_default=0, editable=False)
+    entry_failures = models.PositiveSmallIntegerField(default=0, db_default=0, editable=False)
 
     objects = ChainQuerySet.as_manager()
 
@@ -207,11 +209,14 @@ class Chain(models.Model):
         return warnings(self)
 
     def arm(self, now: datetime.datetime) -> None:
-        """From now on rows come in and go on; who was on the way goes on from where they are, and
-        is looked at anew: meanwhile a step may have become another one. Raises
+        """From ``now`` (aware) on rows come in and go on; who was on the way goes on from where
+        they are, and is looked at anew: meanwhile a step may have become another one. Raises
         ``ValidationError`` with everything that is wrong with it."""
-        self.full_clean()
         from automation.chains.vanishing import stranded
+        from automation.events.recording import moment
+
+        now = moment(now)
+        self.full_clean()
 
         wrong = self.problems()
         if not wrong and (lost := stranded(self)):
@@ -225,8 +230,9 @@ class Chain(models.Model):
         # First, and waiting for workers that began before it was changed: they undo what they do.
         self.runs.on_their_way().look_anew(now)
         self.state, self.state_reason, self.next_entry_at = State.ARMED, "", now
-        self.failures, self.lease_token, self.lease_until = 0, None, None
-        self.save(update_fields=[*_LIFE, "failures", "lease_token", "lease_until"])
+        self.failures = self.entry_failures = 0
+        self.lease_token = self.lease_until = None
+        self.save(update_fields=[*_LIFE, *_WORK])
 
     def pause(self, reason: str = "") -> None:
         """Nobody comes in or goes on until it is armed again. Nobody is lost by that."""

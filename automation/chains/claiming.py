@@ -19,6 +19,7 @@ from django.utils.translation import gettext as _
 
 from automation.chains.names import DONE, Outcome
 from automation.events.claims import locked
+from automation.events.recording import moment
 from automation.rules import conf
 
 logger = logging.getLogger(__name__)
@@ -83,14 +84,16 @@ class ChainRunQuerySet(models.QuerySet[Any]):
         return killers + over.change({**FREE, "deaths": F("deaths") + 1}, skip_locked=True)
 
     def wake(self, now: datetime.datetime) -> int:
-        """Let those of these that sleep be looked at from ``now`` on, and those in code that began
-        before the cluster executed their chain."""
+        """Let those of these that sleep be looked at from ``now`` (aware) on, and those in code
+        that began before the cluster executed their chain."""
+        now = moment(now)
         never = Q(next_update=None, ended_at=None, is_paused=False, chain=None)
         asleep = Q(next_update__gt=now) | never & _looked_at_by_the_cluster()
         return self.filter(asleep).change({"next_update": now})
 
     def look_anew(self, now: datetime.datetime) -> int:
         """Wake these, and take them from the workers that have them."""
+        now = moment(now)
         self.filter(lease_until__isnull=False).change(FREE)
         return self.wake(now)
 
@@ -125,22 +128,25 @@ class ChainRunQuerySet(models.QuerySet[Any]):
         return going.change({"is_paused": True, "next_update": None, **FREE})
 
     def resume(self, now: datetime.datetime) -> int:
-        """Let paused ones go on; they are looked at from ``now`` on."""
+        """Let paused ones go on; they are looked at from ``now`` (aware) on."""
+        now = moment(now)
         paused = self.filter(ended_at=None, is_paused=True)
         following = Case(When(_looked_at_by_the_cluster(), then=Value(now)), default=None)
         going = {"is_paused": False, "next_update": following, "deaths": 0, "problems": {}}
         return paused.change({**going, **FREE})
 
     def cancel(self, now: datetime.datetime) -> int:
-        """End these where they are. Returns for how many that was possible."""
-        ended = {"ended_at": now, "outcome": Outcome.CANCELLED, "next_update": None}
+        """End these where they are, at ``now`` (aware). Returns for how many that was possible."""
+        ended = {"ended_at": moment(now), "outcome": Outcome.CANCELLED, "next_update": None}
         return self.filter(ended_at=None).change({**ended, "is_paused": False, **FREE})
 
     def move(
         self, to_state: str, now: datetime.datetime, requested_by: Any = "", note: str = ""
     ) -> int:
-        """Put these into another state, whatever leads there; no event is made by that. Those
-        that are there already, or have ended, stay as they are. Returns how many moved."""
+        """Put these into another state at ``now`` (aware), whatever leads there; no event is made
+        by that. Those that are there already, or have ended, stay as they are. Returns how many
+        moved."""
+        now = moment(now)
         moved, remaining = 0, iter(sorted(self.filter(ended_at=None).values_list("pk", flat=True)))
         while pks := list(islice(remaining, CHUNK)):
             moved += self._move_some(pks, to_state, now, requested_by, note)

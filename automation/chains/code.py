@@ -54,9 +54,10 @@ class SeveralRuns(ChainError):
 class Transition(ABC):
     """One way into ``final_state``. A new instance is made each time a run is looked at.
 
-    ``context`` is the initial context of this execution, a copy of its own; ``run`` the
-    ``ChainRun``, ``resources`` what it is about: pairs of kind and id, both text; ``now`` (aware)
-    the moment that counts; ``from_state`` where the run comes from; ``step`` the number of the
+    ``context`` is the initial context of this execution, a copy of its own with all dicts, lists,
+    sets and tuples in it (other objects are those that were given); ``run`` the ``ChainRun``,
+    ``resources`` what it is about: pairs of kind and id, both text; ``now`` (aware) the moment
+    that counts; ``from_state`` where the run comes from; ``step`` the number of the
     step that this would be.
     """
 
@@ -74,7 +75,7 @@ class Transition(ABC):
         self, run: "ChainRun", context: Mapping[str, Any] | None, now: datetime.datetime
     ) -> None:
         self.run = run
-        self.context: dict[str, Any] = dict(context or {})
+        self.context: dict[str, Any] = _own(dict(context or {}))
         self.now = now
         self.resources = [(each.kind, each.resource_id) for each in run.resources.all()]
         #: Why it is not valid: texts that ``is_valid`` appends.
@@ -153,6 +154,15 @@ class Execution:
     @property
     def moved(self) -> bool:
         return self.transition is not None
+
+
+def _own(value: Any) -> Any:
+    """A copy of plain data, however deep."""
+    if type(value) is dict:
+        return {key: _own(each) for key, each in value.items()}
+    if type(value) in (list, tuple, set):
+        return type(value)(map(_own, value))
+    return value
 
 
 def zone_of(run: "ChainRun") -> zoneinfo.ZoneInfo:

@@ -3,15 +3,22 @@
 from itertools import chain as joined
 from itertools import count
 
+from django.db import transaction
 from django.utils.translation import gettext as _
 
 from automation.chains.chain import Chain
 from automation.chains.defined import FIELDS
 from automation.chains.transitions import Entry, Goal, Transition
+from automation.rules.databases import database
 
 
 def clone(chain: Chain) -> Chain:
     """See ``Chain.clone``."""
+    with transaction.atomic(using=database()):
+        return _cloned(chain)
+
+
+def _cloned(chain: Chain) -> Chain:
     copy = Chain(
         name=_("%(name)s (copy)") % {"name": chain.name}, slug=_free_slug(f"{chain.slug}-copy")
     )

@@ -12,12 +12,12 @@ from functools import cached_property
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.db.models import Q, QuerySet, prefetch_related_objects
+from django.db.models import F, Q, QuerySet, Value, prefetch_related_objects
 from django.utils.translation import gettext as _
 
 from automation.chains.chain import Chain
 from automation.chains.names import DONE, Outcome
-from automation.chains.runs import ChainRun
+from automation.chains.runs import ZONE_LENGTH, ChainRun
 from automation.chains.transitions import Transition
 from automation.chains.waiting import Unit, after
 from automation.events.event import GROUP_LENGTH, Event
@@ -46,6 +46,13 @@ class Decision:
     outcome: str = ""
     next_update: datetime.datetime | None = None
     problems: dict[str, list[str]] = field(default_factory=dict)
+    #: Of the person, as the row has it when the run comes into another state; None: as before.
+    new_zone: str | None = None
+
+    @property
+    def time_zone(self) -> str:
+        """The time zone that the run has afterwards."""
+        return self.run.time_zone if self.new_zone is None else self.new_zone
 
     @property
     def state(self) -> str:
@@ -135,6 +142,8 @@ class _Deciding:
         self.open = {run.pk: run for run in runs}
         self.found: dict[int, Decision] = {}
         self.pks = {run.pk: primary_key(plan.source, run.subject_key) for run in runs}
+        #: The time zones of the rows, by primary key.
+        self.zones: dict[Any, str] = {}
         self.notes: dict[int, dict[str, list[str]]] = {}
         #: When each run could be valid for something it still waits for.
         self.waits: dict[int, list[datetime.datetime]] = {}
@@ -171,8 +180,8 @@ class _Deciding:
     # Who leaves ------------------------------------------------------------------------------
 
     def _end_gone(self) -> None:
-        there = set(self._asked(self.plan.source.rows([]), self.open.values()))
-        for run in [run for run in self.open.values() if self.pks[run.pk] not in there]:
+        self.zones = zones_of(self.plan.source, {self.pks[run.pk] for run in self.open.values()})
+        for run in [run for run in self.open.values() if self.pks[run.pk] not in self.zones]:
             self._settle(Decision(run, outcome=Outcome.LEFT))
 
     def _end_at_goal(self) -> None:
@@ -233,7 +242,8 @@ class _Deciding:
 
     def _take(self, run: ChainRun, transition: Transition, snapshot: Snapshot | None) -> None:
         try:
-            self._settle(taking(self.plan, run, transition, snapshot, self.now))
+            zone = self.zones[self.pks[run.pk]]
+            self._settle(taking(self.plan, run, transition, snapshot, zone, self.now))
         except TemplateError as error:
             # It is the one to be taken, so no other one is: somebody has to correct it.
             self._note(run, transition, str(error))
@@ -263,15 +273,17 @@ def taking(
     run: ChainRun,
     transition: Transition,
     snapshot: Snapshot | None,
+    zone: str,
     now: datetime.datetime,
 ) -> Decision:
     """That ``run`` takes ``transition`` at ``now``; ``snapshot`` is what its event knows of the
-    row, None if it makes no event. Raises ``TemplateError`` if the event cannot be made."""
+    row, None if it makes no event; ``zone`` is the name of the time zone that the row has now.
+    Raises ``TemplateError`` if the event cannot be made."""
     event = event_of(plan, run, transition, snapshot, now) if snapshot is not None else None
     if transition.to_state == DONE:
         return Decision(run, transition, event, Outcome.DONE)
-    following = plan.first_look(transition.to_state, now, run.started_at, run.time_zone)
-    return Decision(run, transition, event, next_update=following)
+    following = plan.first_look(transition.to_state, now, run.started_at, zone)
+    return Decision(run, transition, event, next_update=following, new_zone=zone)
 
 
 def event_of(
@@ -325,6 +337,21 @@ def conditions_of(rule: Rule) -> list[Any]:
 def is_of_another_kind(run: ChainRun, source: Source) -> bool:
     """Whether the row of ``run`` is none of ``source``: the chain was about something else."""
     return run.row_model not in ("", source.model._meta.label_lower)
+
+
+def zones_of(source: Source, pks: Iterable[Any]) -> dict[Any, str]:
+    """The names of the time zones of those rows that are there, by primary key. One query."""
+    known = set(pks) - {None}
+    if not known:
+        return {}
+    zone = F(source.time_zone) if source.time_zone else Value("")
+    found = source.rows([]).filter(pk__in=known).annotate(_run_zone=zone)
+    return {pk: zone_name(name) for pk, name in found.values_list("pk", "_run_zone")}
+
+
+def zone_name(given: Any) -> str:
+    """A time zone of a row as it is kept on a run."""
+    return str(given or "")[:ZONE_LENGTH]
 
 
 def primary_key(source: Source, text: str) -> Any:

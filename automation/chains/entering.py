@@ -7,21 +7,24 @@ so whatever runs at once, nobody comes in twice at a time.
 import datetime
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.db import connections, models, router, transaction
-from django.db.models import Exists, F, Max, OuterRef, Q, QuerySet, Subquery
+from django.db import models, router, transaction
+from django.db.models import F, Max, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.utils.translation import gettext as _
 
-from automation.chains.advancing import note_failure
 from automation.chains.chain import Chain, Reentry, State
-from automation.chains.deciding import Plan
+from automation.chains.claiming import CHUNK
+from automation.chains.deciding import Plan, zone_name
+from automation.chains.failing import note_failure, note_success
 from automation.chains.names import NEW
 from automation.chains.runs import ChainRun, who
 from automation.events.inserting import insert_rows
 from automation.events.models import EventRecord
+from automation.events.recording import moment
 from automation.rules import conf
 from automation.rules.keys import key_expression, key_field, key_text
 from automation.rules.models import BrokenRule
@@ -52,8 +55,9 @@ def enter(chain: Chain, now: datetime.datetime) -> Entered | None:
 
     Idempotent; set-based, chunk by chunk, each only while the chain is armed. None if another
     worker is at it, or the chain is not armed. A rule that cannot be asked pauses the chain with
-    the reason.
+    the reason. Raises ``ValueError`` for a naive ``now``.
     """
+    now = moment(now)
     if not chain.claim_entry():
         return None
     found = Entered()
@@ -64,7 +68,9 @@ def enter(chain: Chain, now: datetime.datetime) -> Entered | None:
         found.error = str(error)
         chain.stop(found.error)
     except Exception as error:
-        found.error = note_failure(chain, error)
+        found.error = note_failure(chain, error, "entry_failures")
+    else:
+        note_success(chain, "entry_failures")
     finally:
         chain.finish_entry(now)
     return found
@@ -144,7 +150,7 @@ def _insert(
     looks: dict[str, datetime.datetime] = {}
     rows = []
     for pk, zone, last in found:
-        zone = str(zone or "")[:50]
+        zone = zone_name(zone)
         if zone not in looks:
             looks[zone] = plan.first_look(NEW, now, now, zone)
         key = key_text(pk)
@@ -171,14 +177,14 @@ def _note_who_left(chain: Chain, now: datetime.datetime) -> None:
     entry = chain.entry_rule()
     if entry is None:
         return
-    matching = entry.rows(now).annotate(_key=key_expression(entry.source_or_error().model))
-    here = ChainRun.objects.filter(chain=chain, has_left=False)
-    if connections[ChainRun.objects.db].vendor == "postgresql":
-        # A list of keys would be read through for each run.
-        left = here.filter(~Exists(matching.filter(_key=OuterRef("subject_key"))))
-    else:
-        left = here.exclude(subject_key__in=matching.values("_key"))
-    here.change({"has_left": True}, left.values_list("pk", flat=True))
+    matching = entry.rows(now).order_by()
+    keys = matching.annotate(_key=key_expression(entry.source_or_error().model))
+    here = ChainRun.objects.filter(chain=chain, has_left=False).order_by()
+    # EXCEPT sorts or hashes both sides, whatever PostgreSQL knows of them. Of NOT EXISTS and NOT IN
+    # it reads through all rows for each run when it takes them for few.
+    left = iter(here.values_list("subject_key").difference(keys.values_list("_key")))
+    while some := [key for (key,) in islice(left, CHUNK)]:
+        here.filter(subject_key__in=some).change({"has_left": True})
 
 
 # One row ----------------------------------------------------------------------------------
@@ -192,8 +198,9 @@ def start(
     requested_by: Any = "",
     event: EventRecord | None = None,
 ) -> ChainRun:
-    """Let one row (or what its primary key is) come in. Raises ``NotArmed``, ``NotStarted``.
-    With ``event`` it is idempotent: an event lets a row in once."""
+    """Let one row (or what its primary key is) come in at ``now`` (aware). Raises ``NotArmed``,
+    ``NotStarted``. With ``event`` it is idempotent: an event lets a row in once."""
+    now = moment(now)
     source = chain.source_or_error()
     pk = _primary_key(source, row)
     if event is not None and (made := _started_by(chain, event)):

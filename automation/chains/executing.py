@@ -10,7 +10,9 @@
 import datetime
 import logging
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,13 +38,16 @@ from automation.chains.registry import Callback, CodeChain, code_chains, takes_t
 from automation.chains.runs import ChainRun, ChainStep, key_is_taken, who
 from automation.events.claims import unlocked
 from automation.events.models import EventRecord
-from automation.events.recording import Writer
+from automation.events.recording import Writer, moment
 from automation.rules import conf
 from automation.rules.dates import at, said_moment
 
 logger = logging.getLogger(__name__)
 
 _FREE: dict[str, Any] = {"lease_token": None, "lease_until": None, "deaths": 0}
+
+#: The runs whose callbacks are at work here.
+_calling_back: ContextVar[frozenset[int]] = ContextVar("calling_back", default=frozenset())
 
 
 @dataclass(frozen=True)
@@ -58,13 +63,14 @@ class Wanted:
 
 def execute(run: ChainRun, wanted: Wanted, *, dry_run: bool, force: bool) -> Execution:
     """See ``ChainRun.execute``."""
-    if timezone.is_naive(wanted.now):
-        raise ValueError("now has no time zone.")
+    moment(wanted.now)
     chain = chain_of(run)
     fresh = ChainRun.objects.get(pk=run.pk)
     if fresh.is_over:
         _show(fresh, run)
         return Execution(run, fresh.state, fresh.state, dry_run=dry_run)
+    if fresh.pk in _calling_back.get() and not dry_run:
+        raise ChainError(_executes_itself())
     _make_sure_that_it_may(fresh, wanted.now, force)
     if dry_run:
         if not _free(fresh).exists():
@@ -207,7 +213,8 @@ def _move(chain: CodeChain, found: Execution, token: uuid.UUID, wanted: Wanted) 
             requested_by=who(wanted.requested_by),
             event=_recorded(run, transition, event, wanted.now) if event else None,
         )
-        _call_back(chain, transition, wanted)
+        with _step_of(run):
+            _call_back(chain, transition, wanted)
         if transaction.get_rollback(using=database):
             raise ChainError(
                 _("Its callback kept an error of the database to itself, so nothing of this step "
@@ -266,6 +273,23 @@ def _recorded(
     if found is None and event.key == own:
         raise ChainError(key_is_taken(own))
     return found
+
+
+@contextmanager
+def _step_of(run: ChainRun) -> Iterator[None]:
+    """Inside, ``run`` is not executed again: its step is not written yet."""
+    before = _calling_back.set(_calling_back.get() | {run.pk})
+    try:
+        yield
+    finally:
+        _calling_back.reset(before)
+
+
+def _executes_itself() -> str:
+    return _(
+        "A callback cannot execute its own run: the step is not written yet. Execute it again when "
+        "execute() has returned."
+    )
 
 
 def _call_back(chain: CodeChain, transition: Transition, wanted: Wanted) -> None:

@@ -21,6 +21,7 @@ from automation.chains.database_errors import in_words, is_busy, raise_if_gone
 from automation.chains.executing import Wanted, execute_taken, lease
 from automation.chains.registry import CodeChain, code_chains
 from automation.chains.runs import ChainRun
+from automation.events.recording import moment
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +57,8 @@ def work(
     """Execute what is due at ``now`` (aware; None: at each moment as it comes), of ``chains`` or
     all that the cluster executes, until nothing is left or ``seconds`` are over. Any number of
     workers at once share the work. Returns what came of it by the name of the chain; ``error`` is
-    the last one. Raises only when the database is gone."""
+    the last one. Raises only when the database is gone, and ``ValueError`` for a naive ``now``."""
+    now = now and moment(now)
     end = time.monotonic() + seconds
     found: dict[str, Advanced] = {}
     ChainRun.objects.sweep()

@@ -3,7 +3,7 @@
 import datetime
 from collections.abc import Iterator
 
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
@@ -51,7 +51,8 @@ def _paused() -> Iterator[Finding]:
 
 
 def _failing() -> Iterator[Finding]:
-    failing = Chain.objects.filter(state=State.ARMED, failures__gt=0)
+    failed = Q(failures__gt=0) | Q(entry_failures__gt=0)
+    failing = Chain.objects.filter(failed, state=State.ARMED)
     names = list(failing.values_list("name", flat=True)[:3])
     if names:
         yield Finding(

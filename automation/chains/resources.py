@@ -11,12 +11,12 @@ from typing import Any
 
 from django.db import IntegrityError, models, router, transaction
 from django.db.models import Exists, F, OuterRef
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from automation.chains.code import SeveralRuns
 from automation.chains.registry import CodeChain, code_chains
 from automation.chains.runs import ChainResource, ChainRun, who
+from automation.events.recording import moment
 from automation.rules import plain
 from automation.rules.keys import key_text
 
@@ -47,8 +47,9 @@ def get_or_create(
     number of processes at once, one run begins.
 
     Raises ``SeveralRuns`` if it could be more than one, ``UnknownChain``, ``TypeError`` and
-    ``ValueError`` for what names nothing.
+    ``ValueError`` for what names nothing, and ``ValueError`` for a naive ``now``.
     """
+    at = moment(now)
     chain = code_chains.get(chain_type)
     pairs, row = _read(resources)
     _make_sure_of_zone(time_zone)
@@ -57,7 +58,6 @@ def get_or_create(
         return found, False
     digest = digest_of(pairs)
     number = found.number + 1 if found is not None and found.subject_key == digest else 1
-    at = now or timezone.now()
     run = ChainRun(
         chain_type=chain.name,
         subject_key=digest,

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 #: So much of who asked for something is kept.
 WHO_LENGTH = 255
+ZONE_LENGTH = 50
 
 
 class ChainRun(models.Model):
@@ -52,7 +53,7 @@ class ChainRun(models.Model):
         gettext_lazy("primary key"), max_length=255, blank=True, default="", db_default=""
     )
     time_zone = models.CharField(
-        gettext_lazy("time zone"), max_length=50, blank=True, default="", db_default=""
+        gettext_lazy("time zone"), max_length=ZONE_LENGTH, blank=True, default="", db_default=""
     )
     state = models.CharField(
         gettext_lazy("state"), max_length=NAME_LENGTH, default=NEW, db_default=NEW
@@ -201,8 +202,9 @@ class ChainRun(models.Model):
         history. ``dry_run`` writes and calls nothing, and says what would happen. ``force`` does it
         although it is not due. ``now`` (aware; the clock's if None) is the moment that counts.
 
-        Raises ``NotDue``, ``Locked``, ``Disabled``, ``UnknownChain``, ``UnknownState``, and what
-        the chain's own code raises; nothing has changed then.
+        Raises ``NotDue``, ``Locked``, ``Disabled``, ``UnknownChain``, ``UnknownState``,
+        ``ChainError`` if a callback executes its own run, and what the chain's own code raises;
+        nothing has changed then.
         """
         from automation.chains.executing import Wanted, execute
 

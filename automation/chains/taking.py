@@ -18,6 +18,7 @@ from automation.chains.deciding import (
     is_of_another_kind,
     primary_key,
     taking,
+    zones_of,
 )
 from automation.chains.runs import ChainRun, key_is_taken
 from automation.chains.transitions import Transition
@@ -129,15 +130,15 @@ def _decision(run: ChainRun, chain: Chain, step_pk: Any, now: datetime.datetime)
         if step_pk not in leading:
             raise NotTaken(_("This step does not lead on from where it is."))
         step = leading[step_pk]
-        rows = plan.source.rows([]).filter(pk=_row(run, plan))
-        if step.group_template.strip():
+        pk, snapshot = _row(run, plan), None
+        zones = zones_of(plan.source, [pk])
+        makes_event = bool(step.group_template.strip())
+        if makes_event:
+            rows = plan.source.rows([]).filter(pk=pk)
             snapshot = next(iter(snapshots(plan.source, rows, now)), None)
-            is_there = snapshot is not None
-        else:
-            snapshot, is_there = None, rows.exists()
-        if not is_there:
+        if pk not in zones or (makes_event and snapshot is None):
             raise NotTaken(_("Its row is gone: it ends when it is looked at next."))
-        decision = taking(plan, run, step, snapshot, now)
+        decision = taking(plan, run, step, snapshot, zones[pk], now)
     except (BrokenRule, TemplateError) as error:
         raise NotTaken(str(error)) from error
     event = decision.event

@@ -79,10 +79,11 @@ def matches(explanations: list[Explanation]) -> bool:
 
 def rows_meant(source: Source, text: str) -> QuerySet[Any]:
     """The rows that people mean by ``text``, the newest first: the one with this number
-    ("812", "Cart 812"), or those of the person with this address."""
+    ("812", "Cart 812"; of texts also "A 1"), or those of the person with this address."""
     meant = Q(pk__in=[])
-    with suppress(ValidationError):
-        meant |= Q(pk=key_field(source.model).to_python(key_meant(text)))
+    for named in (key_meant(text), text):
+        with suppress(ValidationError):
+            meant |= Q(pk=key_field(source.model).to_python(named))
     if source.recipient:
         meant |= Q(**{f"{source.recipient}__iexact": text})
     return source.rows([]).filter(meant).order_by("-pk")

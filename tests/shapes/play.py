@@ -278,6 +278,7 @@ def play(*, opening_pages: bool) -> dict[str, Any]:
         told["changed"] = changed_on(crawl)
         told["not opened"] = sorted(pages_of_ours() - set(crawl.opened))
         told["other sites"] = {site.name: on_other_site(client, site.name) for site in SITES}
+    told["decided about runs"] = sequences.decided(client)
     work.erase()
     tick()
     command("prune")

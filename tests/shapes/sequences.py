@@ -18,6 +18,7 @@ from automation.chains.vanishing import move_all, rename_all
 from automation.events import Event, record
 from automation.events.models import EventRecord
 from automation.rules.definitions import read_condition
+from automation.rules.keys import key_text
 from automation.rules.sources import sources
 from tests.shapes.library.models import Loan
 
@@ -96,6 +97,45 @@ def start_by_an_event(of: Chain) -> list[str]:
     record([loan])
     call_command("deliver", stdout=io.StringIO())
     return where_they_are()
+
+
+def decided(client: Client) -> dict[str, list[Any]]:
+    """What people do about runs of rows with each kind of key."""
+    loans, shelves = Chain.objects.order_by("slug")
+    emma = Loan.objects.get(title="Emma")
+    return {
+        "emma": by_hand(client, loans, emma.pk, "ASKED"),
+        "A/1 ü": by_hand(client, shelves, "A/1 ü", "REMINDED"),
+    }
+
+
+def by_hand(client: Client, of: Chain, row: Any, to_state: str) -> list[Any]:
+    """What the pages of runs answer, and where the runs of a row are after each decision: it is
+    ended, let in, and moved."""
+    Chain.objects.filter(pk=of.pk).update(
+        state="armed", states=["REMINDED", "ASKED"], reentry="after_done"
+    )
+    start = reverse("admin:automation_chains_chainrun_start")
+    told: list[Any] = [decide(client, of, row, "end_runs")]
+    told.append(answer(client, start, {"chain": of.pk, "row": str(row)}, of, row))
+    told.append(decide(client, of, row, "move_runs", to_state=to_state))
+    return told
+
+
+def decide(client: Client, of: Chain, row: Any, name: str, **more: str) -> list[str]:
+    run = of.runs.filter(row_pk=key_text(row)).latest("pk")
+    page = reverse("admin:automation_chains_chainrun_changelist")
+    asked = {"action": name, "_selected_action": [run.pk], **more}
+    moment = client.post(page, asked).context["asked_at"]
+    return answer(client, page, {**asked, "asked_at": moment, "confirmed": "1"}, of, row)
+
+
+def answer(client: Client, page: str, data: dict[str, Any], of: Chain, row: Any) -> list[str]:
+    """What the page says, and number, state and outcome of the last run of the row."""
+    response = client.post(page, data, follow=True)
+    said = [str(each) for each in response.context["messages"]]
+    run = of.runs.filter(row_pk=key_text(row)).latest("pk")
+    return [*said, f"{run.number} {run.state} {run.outcome}".strip()]
 
 
 # All or nothing ---------------------------------------------------------------------------
