@@ -157,6 +157,7 @@ def test_an_editor_builds_the_chain_of_the_demo_and_its_reminders_come(
 
     page.get_by_role("link", name="Arm …").click()
     expect(page.locator(".figure")).to_have_text(["2 come in at once", "1 event is made at once"])
+    page.get_by_label("Arm it all the same").check()  # nobody hears its events yet
     page.get_by_role("button", name="Arm it").click()
     expect(page.locator(".success")).to_contain_text("is armed")
     chain = Chain.objects.get()
