@@ -125,6 +125,18 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
             connection.close()
 
 
+@pytest.fixture
+def durable(db: None) -> Iterator[None]:
+    """This connection waits for the disk, as those of a site do."""
+    if connection.vendor != "postgresql":
+        yield
+        return
+    connection.cursor().execute("SET synchronous_commit = on")
+    yield
+    if not connection.in_atomic_block:
+        connection.cursor().execute("RESET synchronous_commit")
+
+
 # An empty database ------------------------------------------------------------------------
 
 #: No test changes these, and to make them anew takes longest.

@@ -17,7 +17,7 @@ from automation.events.health import database as database_health
 from tests.test_health import wrong
 
 on_sqlite = pytest.mark.sqlite_only
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("durable")]
 
 
 @pytest.fixture

@@ -9,6 +9,8 @@ from automation.events.outbox import State
 from mails.models import Message
 from tests import shop
 
+pytestmark = pytest.mark.usefixtures("durable")
+
 NOW = shop.NOW
 WRITTEN = {
     "language": "de",

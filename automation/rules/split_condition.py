@@ -59,6 +59,7 @@ class SplitCondition(Condition):
         Kind.OTHER,
         keywords=gettext_lazy("A/B test AB percent percentage half split sample control group"),
     )
+    # xgettext:no-python-format
     EXAMPLE: ClassVar[Any] = gettext_lazy("20 % of spring-test")
     OPERATORS: ClassVar[list[Operator]] = [
         Operator("in", gettext_lazy("is among"), EXAMPLE, "share"),
@@ -170,10 +171,12 @@ def _what_is_wrong(text: str, operator: Operator) -> str:
     """Which part of a text that is no share is missing or no percentage."""
     found = _UP_TO_THE_SIGN.match(text.strip())
     if found is None:
+        # xgettext:no-python-format
+        span = _("50–100 % of spring-test")
         return _(
             "Write how many percent, and of which split: %(example)s. Or from where to where: "
             "%(range)s."
-        ) % {"example": operator.example, "range": _("50–100 % of spring-test")}
+        ) % {"example": operator.example, "range": span}
     if found[1]:
         return _(
             "“%(percent)s” is no percentage. Write a number such as 20, or from where to where: "
