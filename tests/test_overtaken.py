@@ -200,6 +200,20 @@ def test_an_event_of_somebody_else_is_the_goal():
     assert delivered() == {"cancelled": 1}
 
 
+def test_an_event_of_somebody_else_is_the_goal_also_while_its_own_mail_waits():
+    cart = shop.cart()
+    reminded(cart, of=chain(
+        ("Reminder", ["NEW"], "REMINDED", {"days": 2, "group": "cart_reminder"}),
+        entry=[OPEN], goal=[("event", "event.had", "cart_paid")],
+    ))  # fmt: skip
+    shop.mail(group="cart_paid")
+    payment = {"recipient": "ann@example.com", "row_model": "demo.cart", "row_pk": str(cart.pk)}
+    record([Event("cart_paid", "x", **payment)])
+    in_time()
+    assert delivered() == {"cancelled": 1, "sent": 1}
+    assert Message.objects.get(state="sent").event.group == "cart_paid"
+
+
 def test_an_event_that_others_gave_such_a_key_is_theirs():
     bought = shop.cart()
     reminded(bought, shop.cart())

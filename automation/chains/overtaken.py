@@ -28,9 +28,9 @@ def overtaken(events: Sequence[EventRecord], now: datetime.datetime) -> dict[int
     """Of ``events`` those made by a step of a chain whose row matches its goal at ``now`` (aware),
     each with the reason, by primary key: for ``automation.events.wanted``.
 
-    The goal is asked as if ``events`` had not happened, so no event overtakes itself. A goal that
-    cannot be asked, or takes too long, overtakes nothing. Raises when the database is gone, or only
-    others were in the way.
+    The goal is asked as if those of ``events`` that the chain made had not happened, so no event
+    overtakes itself. A goal that cannot be asked, or takes too long, overtakes nothing. Raises when
+    the database is gone, or only others were in the way.
     """
     by_chain = _by_chain(events)
     if not by_chain:
@@ -40,7 +40,7 @@ def overtaken(events: Sequence[EventRecord], now: datetime.datetime) -> dict[int
     for goal in goals.select_related("chain").prefetch_related("conditions"):
         made, connected = by_chain[goal.chain_id], connections[database()].connection
         try:
-            with as_if_without([event.pk for event in events]):
+            with as_if_without([event.pk for event, _run in made]):
                 reasons |= _arrived(goal, made, now)
         except Exception as error:
             raise_if_gone(error)
