@@ -1,11 +1,18 @@
 """Counts on pages are exact where that is quick, and never keep anybody waiting."""
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connection
 from django.db.models import F, Func, IntegerField
 
 from automation.demo.models import Customer
-from automation.rules.counting import Counted, counted, counted_together, time_limit
+from automation.rules.counting import (
+    Counted,
+    TooSlow,
+    counted,
+    counted_together,
+    in_time,
+    time_limit,
+)
 from tests import shop
 
 pytestmark = pytest.mark.django_db
@@ -59,6 +66,13 @@ def test_nothing_is_stopped_outside_of_the_limit():
         slow.count()
     assert Customer.objects.count() == 1
     assert slow.count() == 1
+
+
+@pytest.mark.postgres
+def test_a_server_that_speaks_another_language_stops_what_is_slow_too():
+    said = "RAISE EXCEPTION 'Zeitüberschreitung der Anweisung' USING ERRCODE = '57014'"
+    with pytest.raises(TooSlow), in_time("default"), connection.cursor() as cursor:
+        cursor.execute(f"DO $$ BEGIN {said}; END $$")
 
 
 def test_another_error_is_not_swallowed():

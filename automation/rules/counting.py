@@ -16,6 +16,9 @@ BOUND = 100_000
 #: Seconds that a page waits for a count.
 PATIENCE = 2.0
 
+# What PostgreSQL calls a statement that took too long.
+_CANCELLED = "57014"
+
 
 @dataclass(frozen=True)
 class Counted:
@@ -105,6 +108,5 @@ def in_time(alias: str, seconds: float = PATIENCE) -> Iterator[None]:
 
 
 def was_stopped(error: OperationalError) -> bool:
-    """Whether ``time_limit`` is the reason."""
-    text = str(error)
-    return "statement timeout" in text or "interrupted" in text
+    """Whether ``time_limit`` is the reason. PostgreSQL says that in the language of its server."""
+    return getattr(error.__cause__, "sqlstate", None) == _CANCELLED or "interrupted" in str(error)
