@@ -160,6 +160,14 @@ def test_what_is_about_a_row_that_is_gone_goes_out():
     assert delivered() == {"sent": 1}
 
 
+def test_of_a_chain_that_was_deleted_no_goal_is_known():
+    cart = shop.cart()
+    reminded(cart)
+    buy(cart)
+    Chain.objects.get().delete()
+    assert delivered() == {"sent": 1}
+
+
 def test_each_chain_is_asked_for_its_own_goal():
     carts = [shop.cart() for _number in range(3)]
     step = ("Step", ["NEW"], "DONE", {"group": "cart_reminder"})
