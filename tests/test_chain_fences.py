@@ -13,6 +13,7 @@ from automation.chains import advancing, entering, failing
 from automation.chains.chain import State
 from automation.chains.entering import NotArmed
 from automation.chains.models import Chain, ChainRun, ChainStep, Goal, Transition
+from automation.chains.taking import NotTaken, take
 from automation.events.models import EventRecord
 from automation.rules import definitions
 from tests import coded, shop
@@ -107,6 +108,32 @@ def test_who_arms_a_chain_again_waits_until_older_workers_have_undone_what_they_
     assert not any(done.error for done in found.values())
     assert outcome() == ("armed", 0, 0)
     advancing.work(NOW)
+    assert list(EventRecord.objects.values_list("group", flat=True)) == ["other"]
+
+
+@two_connections
+@pytest.mark.parametrize("step", [MAIL, LATER])
+def test_who_arms_a_chain_again_waits_for_a_step_that_a_person_has_taken_by_the_old_rules(step):
+    run = chain(step).start(shop.cart(), NOW)
+
+    def change_and_arm() -> None:
+        changed = Chain.objects.get()
+        changed.pause()
+        changed.transitions.update(group_template="other")
+        changed.arm(NOW)
+
+    rival = Rival(change_and_arm)
+
+    def let_it_wait() -> None:
+        rival.start()
+        wait_until_somebody_waits_for_us()
+
+    said = pytest.raises(NotTaken, match="is not armed")
+    with before(*STEP_IS_WRITTEN, do=let_it_wait), said:
+        take(run, Transition.objects.get(), NOW, requested_by="ann")
+    rival.join()
+    assert outcome() == ("armed", 0, 0)
+    take(run, Transition.objects.get(), NOW, requested_by="ann")
     assert list(EventRecord.objects.values_list("group", flat=True)) == ["other"]
 
 

@@ -92,10 +92,12 @@ class ChainRunQuerySet(models.QuerySet[Any]):
         return self.filter(asleep).change({"next_update": now})
 
     def look_anew(self, now: datetime.datetime) -> int:
-        """Wake these, and take them from the workers that have them."""
+        """Let these, unless they are paused, be looked at from ``now`` (aware) on, and take them
+        from the workers that have them. Waits for whoever has one of them take a step."""
         now = moment(now)
-        self.filter(lease_until__isnull=False).change(FREE)
-        return self.wake(now)
+        soon = Case(When(next_update__gt=now, then=Value(now)), default=F("next_update"))
+        meant = self.filter(Q(lease_until__isnull=False) | Q(next_update__isnull=False))
+        return meant.change({**FREE, "next_update": soon})
 
     def change(
         self,
