@@ -16,6 +16,7 @@ from automation.chains.models import Chain, ChainRun, ChainStep, Goal, Transitio
 from automation.chains.taking import NotTaken, take
 from automation.events.models import EventRecord
 from automation.rules import definitions
+from automation.rules.models import Condition
 from tests import coded, shop
 from tests.coded import DAY
 from tests.rivals import Rival, before, elsewhere, wait_until_somebody_waits_for_us
@@ -146,6 +147,25 @@ def test_what_is_claimed_is_free_when_its_chain_is_armed_again():
     of.arm(NOW)
     assert outcome() == ("armed", 0, 0)
     assert Chain.objects.get().claim_entry()
+
+
+@two_connections
+@pytest.mark.parametrize(
+    "work", [lambda of: advancing.work(NOW), lambda of: entering.enter(of, NOW)]
+)
+def test_what_a_worker_finds_out_does_not_pause_a_chain_that_was_mended_and_armed_since(work):
+    of = chain(MAIL, entry=[OPEN], goal=[ORDERED])
+    of.start(shop.cart(), NOW)
+    Condition.objects.update(field="vanished")
+
+    def mend() -> None:
+        Chain.objects.get().pause()
+        Condition.objects.update(field="status")
+        Chain.objects.get().arm(NOW)
+
+    with before("UPDATE", '"state_reason"', do=lambda: elsewhere(mend)):
+        work(of)
+    assert outcome() == ("armed", 0, 0)
 
 
 def test_what_a_worker_finds_out_does_not_pause_a_chain_that_is_a_draft_by_now():

@@ -163,8 +163,9 @@ def advance(
         let_go(token)
         return Advanced()
     except BrokenRule as error:
-        ChainRun.objects.give_back(token)
-        chain.stop(str(error))
+        # Whoever has mended and armed it since has taken them away.
+        chain.stop(str(error), Exists(ChainRun.objects.held(token)))
+        let_go(token)
         return Advanced(looked_at=len(claimed), error=str(error), failed=True)
     except Exception as error:
         let_go(token)

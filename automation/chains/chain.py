@@ -239,10 +239,11 @@ class Chain(models.Model):
         self.state, self.state_reason, self.next_entry_at = State.PAUSED, reason, None
         self.save(update_fields=_LIFE)
 
-    def stop(self, reason: str) -> None:
-        """Pause it for what a worker has found out, unless somebody has disarmed it by now."""
+    def stop(self, reason: str, *still: Any) -> None:
+        """Pause it for what a worker has found out, unless somebody has disarmed it by now;
+        ``still``: what must hold of it in the database, as ``filter`` takes it."""
         stopped = {"state": State.PAUSED, "state_reason": reason, "next_entry_at": None}
-        if Chain.objects.filter(pk=self.pk, state=State.ARMED).update(**stopped):
+        if Chain.objects.filter(*still, pk=self.pk, state=State.ARMED).update(**stopped):
             self.state, self.state_reason, self.next_entry_at = State.PAUSED, reason, None
 
     def clone(self) -> "Chain":

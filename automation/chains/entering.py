@@ -66,7 +66,7 @@ def enter(chain: Chain, now: datetime.datetime) -> Entered | None:
             found.new += count
     except BrokenRule as error:
         found.error = str(error)
-        chain.stop(found.error)
+        chain.stop(found.error, Q(lease_token=chain.lease_token))
     except Exception as error:
         found.error = note_failure(chain, error, "entry_failures")
     else:
