@@ -59,9 +59,26 @@ def test_a_step_is_behind_others_only_if_it_is_from_each_of_its_states():
         ("Also", ["A"], "DONE", {"days": 2}),
         ("Late", ["NEW", "A"], "DONE", {"days": 1}),
     ]
+    assert odd(*steps) == [
+        "Late is never taken from Start: another step comes first there, for everybody and after "
+        "no longer a wait."
+    ]
+    steps[2] = ("Late", [], "DONE", {"days": 1})
     assert odd(*steps) == []
     steps[1] = ("Also", ["A"], "DONE", {"days": 1})
     assert odd(*steps) == [BEHIND]
+
+
+def test_a_step_that_leads_back_to_where_it_begins_is_told():
+    said = "Again leads from A to A: it is taken again and again, each time after 3 days."
+    steps: list[Step] = [
+        ("Soon", ["NEW"], "A", {"days": 1}),
+        ("Again", ["A"], "A", {"days": 3, "when": [TWO_PAID]}),
+        ("Enough", ["A"], "DONE", {"days": 30}),
+    ]
+    assert odd(*steps) == [said]
+    steps[1] = ("Again", [], "A", {"days": 3, "when": [TWO_PAID]})
+    assert said not in odd(*steps)
 
 
 def test_a_step_that_nobody_takes_is_told_where_the_chain_is_looked_at_and_armed(admin_client):

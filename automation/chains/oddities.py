@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from automation.chains.waiting import Unit, Wait
-from automation.chains.wording import wait_label
+from automation.chains.wording import state_label, wait_label
 from automation.events.groups import overlap, producers
 from automation.rules.models import Condition, Rule
 from automation.rules.sources import UnknownSource, sources
@@ -25,6 +25,7 @@ _NOT_ASKED = ("id", "rule", "polymorphic_ctype", "position", "joined_by")
 def oddities(chain: "Chain", transitions: Sequence["Transition"]) -> Iterator[str]:
     """In words; ``transitions`` are those of ``chain``, in order."""
     yield from _behind_others(chain.all_states, transitions)
+    yield from _repeated(transitions)
     yield from _beyond_limit(chain, transitions)
     yield from _arrived_at_once(chain)
     yield from about_others(chain, sorted(chain.starts.all(), key=lambda each: each.name))
@@ -38,6 +39,12 @@ def _behind_others(states: Sequence[str], transitions: Sequence["Transition"]) -
         first = [_no_later(transition, certain[state]) for state in leading]
         if first and all(first):
             yield _said_never(transition, first[0])
+        elif transition.from_states and any(first):
+            behind = [state for state, other in zip(leading, first, strict=True) if other]
+            yield _(
+                "%(name)s is never taken from %(states)s: another step comes first there, for "
+                "everybody and after no longer a wait."
+            ) % {"name": transition, "states": ", ".join(map(state_label, behind))}
         if not transition.conditions.all():
             for state in leading:
                 certain[state].append(transition)
@@ -57,6 +64,18 @@ def _said_never(transition: "Transition", other: "Transition | None") -> str:
             "wait."
         )
     return said % {"name": transition, "other": other}
+
+
+def _repeated(transitions: Sequence["Transition"]) -> Iterator[str]:
+    for transition in transitions:
+        if transition.to_state in transition.from_states:
+            yield _(
+                "%(name)s leads from %(state)s to %(state)s: it is taken again and again, each "
+                "time %(wait)s."
+            ) % {
+                "name": transition, "state": state_label(transition.to_state),
+                "wait": wait_label(transition.wait),
+            }  # fmt: skip
 
 
 def _beyond_limit(chain: "Chain", transitions: Sequence["Transition"]) -> Iterator[str]:
