@@ -150,7 +150,7 @@ class Account(models.Model):
         return self._end_pause(now, _GOING)
 
     def _end_pause(self, now: datetime.datetime, resumed: dict[str, Any]) -> bool:
-        from automation.events.outbox import State
+        from automation.events.states import State
         from mails.models import Message
 
         until = self.stopped_until
@@ -266,7 +266,7 @@ def waiting_for(account: Account) -> int:
 
 def _waiting(name: str, sender: str = "") -> int:
     from automation.events.health.backlog import COUNTED
-    from automation.events.outbox import State
+    from automation.events.states import State
     from mails.models import Message
 
     queued = Message.objects.filter(state=State.QUEUED, mail__is_active=True)

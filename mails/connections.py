@@ -21,7 +21,7 @@ from django.core.mail.message import sanitize_address
 from django.utils.translation import gettext as _
 
 from automation.events.delivering import Fail, Later, Unknown
-from automation.events.outbox import Cause
+from automation.events.states import Cause
 from mails import pipelining
 from mails.answers import Meaning, Stage, meaning, said_by, words
 

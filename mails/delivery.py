@@ -31,7 +31,7 @@ from automation.events.delivering import (
 )
 from automation.events.erasing.erased import Erased
 from automation.events.event import Event
-from automation.events.outbox import Cause
+from automation.events.states import Cause
 from automation.rules import conf
 from automation.rules.templating import TemplateError
 from mails import accounts

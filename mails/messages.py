@@ -12,7 +12,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from automation.events.delivering import Courier
-from automation.events.outbox import Delivery, DeliveryQuerySet, State
+from automation.events.outbox import Delivery, DeliveryQuerySet
+from automation.events.states import State
 from mails.accounts import alarms, called, no_way_out, told_by_alarms
 from mails.mail import Mail
 from mails.mailers import Mailer, mailers, names

@@ -14,7 +14,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from automation.events.outbox import Cause, State
+from automation.events.states import Cause, State
 from automation.rules import plain
 from mails.answers import readable
 from mails.models import Message

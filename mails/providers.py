@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from automation.events.delivering import Fail, Later, Unknown
-from automation.events.outbox import Cause
+from automation.events.states import Cause
 from automation.rules import plain
 from mails.answers import Meaning, Stage, readable
 from mails.connections import Connection, Sent, Trouble, unanswered

@@ -9,7 +9,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from automation.events.outbox import State
+from automation.events.states import State
 from automation.events.tasks import tick
 from mails.accounts import Alarm, alarms
 from mails.answers import Meaning

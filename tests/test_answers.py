@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from automation.events import Event, record
 from automation.events.delivering import Later
-from automation.events.outbox import Cause, State
+from automation.events.states import Cause, State
 from mails.answers import MOST, Meaning, Stage, meaning, said_by, words
 from mails.connections import connect
 from mails.models import Account, Message

@@ -12,7 +12,7 @@ from automation.demo.models import Cart
 from automation.events import Event, record
 from automation.events.delivering import deliver, work
 from automation.events.models import EventRecord
-from automation.events.outbox import State
+from automation.events.states import State
 from automation.events.tasks import deliver as deliver_task
 from generators import running
 from mails.checks import check_times

@@ -15,8 +15,8 @@ from django.core.management import get_commands
 import generators
 from automation import chains, events, rules
 from automation.events.housekeeping.chore import chores
-from automation.events.outbox import State
 from automation.events.records import CODE_EVENT_SHAPE
+from automation.events.states import State
 from automation.rules import templating
 from automation.rules.conf import Settings
 from automation.rules.fields import SENSITIVE, Field, Kind

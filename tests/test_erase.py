@@ -27,7 +27,7 @@ from automation.events.erasing.erased import (
     normalised,
 )
 from automation.events.models import EventRecord
-from automation.events.outbox import State
+from automation.events.states import State
 from generators import running
 from generators.models import Presence, Run
 from generators.timing import Repeat

@@ -15,8 +15,8 @@ from automation.events import health
 from automation.events.cluster import heartbeat
 from automation.events.health import Examination, Finding, Level, backlog, examinations
 from automation.events.models import EventRecord, Heartbeat, Tally, WebhookCall
-from automation.events.outbox import State
 from automation.events.schedule import TICK_NAME, TICK_TASK
+from automation.events.states import State
 from generators.models import Generator, Run
 from mails.models import Attachment, Mail, Message
 from tests import shop

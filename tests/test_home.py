@@ -14,8 +14,8 @@ from playwright.sync_api import Page, expect
 
 from automation.events.cluster import heartbeat
 from automation.events.health import Examination, Finding, Level, examinations
-from automation.events.outbox import State
 from automation.events.schedule import TICK_NAME
+from automation.events.states import State
 from generators.models import Generator
 from mails.models import Message
 from tests import shop

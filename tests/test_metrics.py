@@ -15,7 +15,8 @@ from automation.events.health import tally
 from automation.events.health.metrics import count_ended, exposition, metrics
 from automation.events.health.tally import Counter
 from automation.events.models import Tally
-from automation.events.outbox import State, delivery_models
+from automation.events.outbox import delivery_models
+from automation.events.states import State
 from generators import running
 from mails.models import Account, Message
 from tests import shop

@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import include, path
 from django.utils import timezone
 
-from automation.events.outbox import Cause, State
+from automation.events.states import Cause, State
 from mails.building import message_id
 from mails.models import Message
 from mails.notices import find

@@ -6,7 +6,8 @@ import pytest
 from django.db.models import F
 
 from automation.events import Event, record
-from automation.events.outbox import State, back_off
+from automation.events.outbox import back_off
+from automation.events.states import State
 from mails.models import Mail, Message
 from tests import shop
 

@@ -5,7 +5,7 @@ from django.db import connection, transaction
 from django.forms.models import model_to_dict
 
 from automation.events import Event, owned, record
-from automation.events.outbox import State
+from automation.events.states import State
 from mails.models import Message
 from tests import shop
 

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 from automation.demo.definitions import FILE, load_definitions
 from automation.demo.shop import load_shop
 from automation.events.models import EventRecord
-from automation.events.outbox import State
+from automation.events.states import State
 from generators import running
 from generators.models import Generator
 from mails.models import Mail, Message

@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 from playwright.sync_api import Browser, Page, expect
 
-from automation.events.outbox import State
+from automation.events.states import State
 from automation.events.tasks import deliver
 from generators import running
 from mails import proving

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from automation.events.outbox import Cause, State
+from automation.events.states import Cause, State
 from mails.answers import MOST
 from mails.models import Account, Message
 from mails.providers import KNOWN_FOR

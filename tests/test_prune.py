@@ -19,8 +19,8 @@ from automation.events.housekeeping.chore import Chore, chores, delete, steps
 from automation.events.housekeeping.own_chores import empty_events
 from automation.events.housekeeping.pruning import last_night, prune, prune_due, ring_for_pruning
 from automation.events.models import EventRecord, Pruning
-from automation.events.outbox import State
 from automation.events.schedule import tick_signal
+from automation.events.states import State
 from generators import running
 from generators.models import Generator, Run, RunState
 from generators.timing import Repeat

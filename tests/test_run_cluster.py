@@ -13,7 +13,7 @@ from django_q.tasks import async_task
 from automation.events import Event, record
 from automation.events.cluster.heartbeat import Heartbeat
 from automation.events.cluster.watchdog import Watchdog
-from automation.events.outbox import State
+from automation.events.states import State
 from mails.models import Message
 from tests import shop
 from tests.processes import WatchedCluster

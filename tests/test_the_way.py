@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from automation.events.models import EventRecord
-from automation.events.outbox import State
+from automation.events.states import State
 from automation.events.tasks import tick
 from generators.models import Generator, Run
 from mails.models import Message

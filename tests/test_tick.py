@@ -9,8 +9,8 @@ from django_q.models import OrmQ, Schedule
 
 from automation.events import bell
 from automation.events.models import EventRecord
-from automation.events.outbox import State
 from automation.events.schedule import TICK_NAME, tick_signal
+from automation.events.states import State
 from automation.events.tasks import deliver, tick
 from generators import running
 from generators.models import Generator

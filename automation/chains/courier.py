@@ -12,7 +12,7 @@ from automation.chains.chain import State
 from automation.chains.entering import NotArmed, NotStarted, start
 from automation.chains.starting import ChainStart
 from automation.events.delivering import Accepted, Courier, Fail, Later, Prepared, Skip, Wait
-from automation.events.outbox import Cause
+from automation.events.states import Cause
 from automation.rules.models import BrokenRule
 
 #: For so long a start waits for a chain that is paused at the moment.

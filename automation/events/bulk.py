@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from automation.events.actions import Action
 from automation.events.health.backlog import COUNTED
-from automation.events.outbox import State
+from automation.events.states import State
 
 
 @admin.action(description=gettext_lazy("Switch on"), permissions=["change"])

@@ -11,7 +11,8 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from automation.events import bell
-from automation.events.outbox import RETRIED, Delivery, DeliveryQuerySet, State
+from automation.events.outbox import RETRIED, Delivery, DeliveryQuerySet
+from automation.events.states import State
 
 #: So many are decided in one transaction.
 AT_A_TIME = 1_000

@@ -24,7 +24,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from automation.events.health.metrics import count_ended
-from automation.events.outbox import Cause, Delivery
+from automation.events.outbox import Delivery
+from automation.events.states import Cause
 from automation.events.wanted import StillWanted
 from automation.rules import conf, plain
 

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy
 
 from automation.events.admin import ReadOnlyAdmin
 from automation.events.deciding import decide, decision_about, named, open_to, open_to_one
-from automation.events.outbox import State
+from automation.events.states import State
 
 #: So many of those that it is about are named on the page that asks.
 NAMED = 10

@@ -11,7 +11,7 @@ from django.utils import timezone
 from automation.events import delivering
 from automation.events.declared import why_never_run
 from automation.events.models import ListenerCall
-from automation.events.outbox import State
+from automation.events.states import State
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -10,8 +10,9 @@ from django.utils import timezone
 from automation.events import bell, delivering
 from automation.events.health.metrics import count_ended
 from automation.events.housekeeping import pruning
-from automation.events.outbox import Delivery, State, delivery_models
+from automation.events.outbox import Delivery, delivery_models
 from automation.events.schedule import tick_signal
+from automation.events.states import State
 
 logger = logging.getLogger(__name__)
 

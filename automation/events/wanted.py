@@ -15,8 +15,9 @@ from django.db import InterfaceError, OperationalError
 from django.db.models import prefetch_related_objects
 from django.utils import timezone
 
-from automation.events.outbox import Cause, Delivery
+from automation.events.outbox import Delivery
 from automation.events.records import EventRecord
+from automation.events.states import Cause
 
 logger = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from automation.events.admin import moment, state_badge
 from automation.events.delivery_admin import CauseFilter, DeliveryAdmin, StateFilter
-from automation.events.outbox import State
+from automation.events.states import State
 from automation.rules.views import linked
 from mails import mailers
 from mails.building import message_id

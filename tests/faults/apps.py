@@ -80,7 +80,8 @@ def _no_intent() -> None:
 
 def _sent_first() -> None:
     """It counts as sent before it is."""
-    from automation.events.outbox import Delivery, State
+    from automation.events.outbox import Delivery
+    from automation.events.states import State
 
     right = Delivery.hand_over
 

@@ -103,7 +103,7 @@ class Run:
     def _is_all_done(self) -> bool:
         from django.db.models import Q
 
-        from automation.events.outbox import State
+        from automation.events.states import State
         from mails.models import Message
 
         # Unknown ones that a worker still holds may become sent.

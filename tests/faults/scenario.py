@@ -82,7 +82,7 @@ def wait(made: Scene, condition: Callable[[], Any], seconds: float, *, hurry: bo
 
 def finish(made: Scene, seconds: float = 120) -> float:
     """Wait until nothing is queued or being sent."""
-    from automation.events.outbox import State
+    from automation.events.states import State
     from mails.models import Message
 
     unfinished = [State.QUEUED, State.SENDING]

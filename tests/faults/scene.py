@@ -55,7 +55,7 @@ class Scene:
 
         from django.utils import timezone
 
-        from automation.events.outbox import State
+        from automation.events.states import State
         from mails.models import Account, Message
 
         now = timezone.now()

@@ -9,7 +9,8 @@ from django.utils.translation import gettext_lazy
 
 from automation.events.erasing.traces import Trace, cancel_waiting, delivery_trace, traces
 from automation.events.models import EventRecord, ListenerCall, WebhookCall
-from automation.events.outbox import State, delivery_models
+from automation.events.outbox import delivery_models
+from automation.events.states import State
 
 
 def register_traces() -> None:

@@ -19,7 +19,8 @@ from django.utils.translation import gettext as _
 
 from automation.events.deciding import named
 from automation.events.models import EventRecord
-from automation.events.outbox import Cause, Delivery, State
+from automation.events.outbox import Delivery
+from automation.events.states import Cause, State
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ from django.utils.translation import gettext_lazy
 from automation.events import schedule
 from automation.events.health import Examination, Finding, Level, examinations
 from automation.events.health.way import Stage, way
-from automation.events.outbox import Delivery, State, delivery_models
+from automation.events.outbox import Delivery, delivery_models
+from automation.events.states import State
 
 DAY = datetime.timedelta(days=1)
 

@@ -16,7 +16,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from automation.events import schedule
 from automation.events.cluster.health import queue_size
 from automation.events.health import backlog, tally
-from automation.events.outbox import Delivery, State, delivery_models
+from automation.events.outbox import Delivery, delivery_models
+from automation.events.states import State
 
 logger = logging.getLogger(__name__)
 

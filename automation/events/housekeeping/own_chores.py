@@ -14,7 +14,8 @@ from django.utils.translation import gettext_lazy
 
 from automation.events.housekeeping.chore import Chore, chores, delete, steps
 from automation.events.models import EventRecord, ListenerCall, WebhookCall
-from automation.events.outbox import Delivery, State, delivery_models
+from automation.events.outbox import Delivery, delivery_models
+from automation.events.states import State
 
 #: A delivery in one of these will never go out by itself any more, and nobody has to decide
 #: anything about it.

@@ -14,7 +14,7 @@ from automation.events.declared import dotted_name
 from automation.events.delivery_admin import CauseFilter, DeliveryAdmin, StateFilter
 from automation.events.dispatch import listeners
 from automation.events.models import ListenerCall
-from automation.events.outbox import State
+from automation.events.states import State
 from automation.rules.views import linked
 
 #: So many of the newest calls are asked for their listeners: to ask all would read all.

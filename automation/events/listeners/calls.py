@@ -10,7 +10,8 @@ from django.utils.translation import gettext_lazy
 
 from automation.events.dispatch import NAME_LENGTH
 from automation.events.inserting import insert_rows
-from automation.events.outbox import Cause, Delivery, State
+from automation.events.outbox import Delivery
+from automation.events.states import Cause, State
 from automation.rules import plain
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from automation.events.declared import unharmed
 from automation.events.delivering import Accepted, Courier, Fail, Later, Prepared, Wait
 from automation.events.dispatch import listeners
 from automation.events.listeners.calls import ListenerCall, reason
-from automation.events.outbox import Cause
+from automation.events.states import Cause
 
 logger = logging.getLogger(__name__)
 

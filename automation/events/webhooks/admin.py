@@ -20,7 +20,7 @@ from automation.events.delivery_admin import CauseFilter, DeliveryAdmin, StateFi
 from automation.events.event import GROUP_LENGTH
 from automation.events.groups import GROUP_HELP, made_groups, producers
 from automation.events.models import Webhook, WebhookCall
-from automation.events.outbox import State
+from automation.events.states import State
 from automation.events.webhooks import addresses
 from automation.events.webhooks.pages import SEE_EVENTS, pages
 from automation.rules.admin import in_words

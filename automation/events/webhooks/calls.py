@@ -10,7 +10,8 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from automation.events.outbox import Cause, Delivery, DeliveryQuerySet, State
+from automation.events.outbox import Delivery, DeliveryQuerySet
+from automation.events.states import Cause, State
 from automation.events.webhooks.webhook import Webhook
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ from django.utils.translation import gettext as _
 
 from automation.events import delivering
 from automation.events.delivering import Courier, Fail, Later, Prepared, Wait
-from automation.events.outbox import Cause, back_off
+from automation.events.outbox import back_off
+from automation.events.states import Cause
 from automation.events.webhooks import addresses, payload
 from automation.events.webhooks.addresses import Target
 from automation.events.webhooks.calls import WebhookCall
